@@ -1,0 +1,34 @@
+"""Strict JAX on eight fake CPU devices; set before JAX starts."""
+
+import os
+import pathlib
+import tempfile
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault(
+    'JAX_COMPILATION_CACHE_DIR', str(pathlib.Path(tempfile.gettempdir()) / 'vision_jax_xla_cache')
+)
+
+import jax
+import pytest
+
+FAKE_DEVICES = 8
+
+jax.config.update('jax_num_cpu_devices', FAKE_DEVICES)
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope='session')
+def repository() -> pathlib.Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture
+def strict_dtypes():
+    """Strict dtype promotion: ops, losses and nn hold it, optax's Adam does not."""
+    with jax.numpy_dtype_promotion('strict'):
+        yield
