@@ -23,7 +23,8 @@ class CorruptImageError(InputError):
 
 
 def decode(encoded: bytes, *, path: str) -> np.ndarray:
-    """Decodes an image file to 8-bit RGB; grey is repeated, transparency is dropped.
+    """Decodes an image file to 8-bit RGB; grey is repeated, transparency dropped,
+    16-bit grey scaled.
 
     Args:
         encoded: The file's bytes, in any format that Pillow reads.
@@ -37,6 +38,9 @@ def decode(encoded: bytes, *, path: str) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(encoded)) as image:
+            if image.mode.startswith('I'):  # Pillow would clip 16 bits to 8 instead of scaling
+                grey = (np.asarray(image) // 257).astype(np.uint8)
+                return np.repeat(grey[:, :, None], 3, axis=2)
             return np.asarray(image.convert('RGB'))
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError,
             Image.DecompressionBombError) as error:
