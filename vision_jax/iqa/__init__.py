@@ -1,0 +1,1 @@
+"""Image quality assessment: one method, one file."""

@@ -1,0 +1,1 @@
+"""Image operations: colour, filters, resizing and the metrics' down-sampling rule."""

@@ -1,0 +1,76 @@
+"""The down-sampling that full-reference metrics do before they compare.
+
+`F = max(1, round(min(height, width) / 256))`, then the mean of F by F pixels at every F-th pixel.
+Ports disagree twice: MATLAB rounds a half up where Python rounds it to even, and MATLAB's
+`conv2(..., 'same')` begins `(F - 1) // 2` pixels outside, over zeros, where others pad and pool.
+"""
+
+import math
+
+from vision_jax.core.errors import InputError, nearest
+from vision_jax.ops.filters import pad_image
+
+RULES = ('matlab', 'pool')
+
+
+def downsample_factor(height: int, width: int, *, target: int = 256, rule: str = 'matlab') -> int:
+    """`max(1, round(min(height, width) / target))`.
+
+    Args:
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        target: The shorter side that is aimed at.
+        rule: 'matlab' rounds a half up (640 / 256 -> 3); 'pool' to even, as Python (-> 2).
+
+    Returns:
+        The factor F.
+    """
+    _check_rule(rule)
+    ratio = min(height, width) / target
+    return max(1, math.floor(ratio + 0.5) if rule == 'matlab' else round(ratio))
+
+
+def mean_downsample(image, factor: int, *, rule: str = 'matlab'):
+    """The mean of `factor` by `factor` pixels at every `factor`-th pixel.
+
+    Args:
+        image: `*b h w c`.
+        factor: F, at least 1.
+        rule: 'matlab': conv2 with `fspecial('average', F)`, 'same' (zeros outside), then
+            `1:F:end`. 'pool': repeat the border by `F // 2` above and left and `(F - 1) // 2` below
+            and right, then average-pool (piq's VSI). The two differ in phase.
+
+    Returns:
+        `*b ceil(h/F) ceil(w/F) c`.
+
+    Raises:
+        InputError: On an unknown `rule` or a factor under 1.
+    """
+    _check_rule(rule)
+    if factor < 1:
+        raise InputError(f'factor: expected at least 1, got {factor}')
+    if factor == 1:
+        return image
+    if rule == 'matlab':
+        before, after = (factor - 1) // 2, factor // 2 + factor
+    else:
+        before, after = factor // 2, (factor - 1) // 2
+    counts = [math.ceil(side / factor) for side in image.shape[-3:-1]]
+    padded = pad_image(image, rows=(before, after), columns=(before, after),
+                       padding='zero' if rule == 'matlab' else 'edge')
+    rows = _block_sum(padded, factor, counts[0], axis=-3)
+    return _block_sum(rows, factor, counts[1], axis=-2) / factor ** 2
+
+
+def _block_sum(image, factor: int, count: int, *, axis: int):
+    """The sum of `count` blocks of `factor` rows (or columns), as a sum of strided slices."""
+    def shifted(start: int):
+        index = [slice(None)] * image.ndim
+        index[axis] = slice(start, start + (count - 1) * factor + 1, factor)
+        return image[tuple(index)]
+    return sum((shifted(start) for start in range(1, factor)), shifted(0))
+
+
+def _check_rule(rule: str) -> None:
+    if rule not in RULES:
+        raise InputError(f"rule: unknown name '{rule}'{nearest(rule, RULES)}")

@@ -1,0 +1,179 @@
+"""Small linear filters on images `*b h w c`, each channel alone.
+
+A filter is a sum of shifted slices: on one to three channels it is several times as fast on a CPU
+as `lax.conv_general_dilated`. All filters correlate (the kernel is not flipped).
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vision_jax.core.errors import InputError, nearest
+
+# Ours -> numpy.pad's. SciPy's 'reflect' is 'symmetric' here, its 'mirror' is 'reflect'.
+PADDINGS = {'reflect': 'reflect', 'symmetric': 'symmetric', 'edge': 'edge', 'zero': 'constant',
+            'wrap': 'wrap'}
+# The derivative from left to right; that from top to bottom is the transpose.
+GRADIENT_KERNELS = {
+    'scharr': np.array([[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]]) / 16,
+    'prewitt': np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]) / 3,
+    'sobel': np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4,
+}
+
+
+def pad_image(image, *, rows: tuple[int, int], columns: tuple[int, int], padding: str = 'reflect'):
+    """Pads the height and the width of `*b h w c`.
+
+    Args:
+        image: The image.
+        rows: How many rows go above and below.
+        columns: How many columns go left and right.
+        padding: 'reflect' (c b | a b c), 'symmetric' (b a | a b c), 'edge' (a a | a b c), 'zero' or
+            'wrap' (b c | a b c).
+
+    Returns:
+        The padded image.
+
+    Raises:
+        InputError: On an unknown `padding`, or a rank under 3.
+    """
+    if padding not in PADDINGS:
+        raise InputError(f"padding: unknown name '{padding}'{nearest(padding, PADDINGS)}")
+    if jnp.ndim(image) < 3:
+        raise InputError(f'image: expected [..., height, width, channels], '
+                         f'got shape {jnp.shape(image)}')
+    if not any((*rows, *columns)):
+        return image
+    widths = [(0, 0)] * (jnp.ndim(image) - 3) + [rows, columns, (0, 0)]
+    return jnp.pad(image, widths, mode=PADDINGS[padding])
+
+
+def filter_image(image, kernel, *, padding: str = 'reflect'):
+    """Correlates every channel with one kernel: `out[i, j] = sum kernel[m, n] image[i + m, j + n]`.
+
+    Args:
+        image: `*b h w c`.
+        kernel: `m n`; one dimension even puts its centre at `(m - 1) // 2`, as MATLAB's conv2(...,
+            'same') does for a symmetric kernel. Static (NumPy) kernels skip their zeros.
+        padding: See `pad_image`; 'valid' pads nothing and shrinks the image.
+
+    Returns:
+        `*b h w c`, or `*b h-m+1 w-n+1 c` when 'valid'.
+    """
+    if jnp.ndim(kernel) != 2:
+        raise InputError(f'kernel: expected 2 axes, got shape {jnp.shape(kernel)}')
+    return _correlate(image, kernel, padding)
+
+
+def filter_separable(image, row_taps, column_taps, *, padding: str = 'reflect'):
+    """Correlates the columns with `row_taps` (down) and the rows with `column_taps` (across).
+
+    Args:
+        image: `*b h w c`.
+        row_taps: `m`, the taps from top to bottom.
+        column_taps: `n`, the taps from left to right.
+        padding: As in `filter_image`.
+
+    Returns:
+        As `filter_image` with the kernel `outer(row_taps, column_taps)`.
+    """
+    for name, taps in (('row_taps', row_taps), ('column_taps', column_taps)):
+        if jnp.ndim(taps) != 1:
+            raise InputError(f'{name}: expected 1 axis, got shape {jnp.shape(taps)}')
+    down = _correlate(image, row_taps[:, None], padding)
+    return _correlate(down, column_taps[None, :], padding)
+
+
+def gaussian_kernel(sigma, *, size: int | None = None, truncate: float = 4.0):
+    """Samples of a Gaussian at whole pixels, with the sum 1.
+
+    Args:
+        sigma: Standard deviation in pixels, over 0; may be traced when `size` is given.
+        size: How many taps; `None` takes `2 round(truncate sigma) + 1` as SciPy does.
+        truncate: Where the tails are cut, in standard deviations.
+
+    Returns:
+        `size` taps: a NumPy array for a number, a JAX array for a traced `sigma`.
+    """
+    xp = np if isinstance(sigma, (int, float, np.number)) else jnp
+    if size is None:
+        size = 2 * int(truncate * float(sigma) + 0.5) + 1
+    position = np.arange(size) - (size - 1) / 2
+    weights = xp.exp(-0.5 * (position / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def gaussian_blur(image, sigma, *, size: int | None = None, truncate: float = 4.0,
+                  padding: str = 'symmetric'):
+    """Gaussian blur; with its defaults equal to `scipy.ndimage.gaussian_filter` of each channel.
+
+    Args:
+        image: `*b h w c`.
+        sigma: Standard deviation in pixels, one for both axes or (down, across).
+        size: Taps of the kernel, see `gaussian_kernel`.
+        truncate: See `gaussian_kernel`.
+        padding: See `filter_image`.
+
+    Returns:
+        The blurred image.
+    """
+    sigmas = sigma if isinstance(sigma, Sequence) else (sigma, sigma)
+    down, across = (gaussian_kernel(s, size=size, truncate=truncate) for s in sigmas)
+    return filter_separable(image, down, across, padding=padding)
+
+
+def box_blur(image, size: int, *, padding: str = 'zero'):
+    """Mean of a `size` by `size` window."""
+    taps = np.full(size, 1 / size)
+    return filter_separable(image, taps, taps, padding=padding)
+
+
+def image_gradients(image, *, kernel: str = 'scharr', padding: str = 'zero'):
+    """Derivatives across and down by a 3x3 kernel whose response to a ramp of slope 1 is 2.
+
+    Args:
+        image: `*b h w c`.
+        kernel: 'scharr' (/16), 'prewitt' (/3) or 'sobel' (/4).
+        padding: See `filter_image`; 'zero' as MATLAB's conv2(..., 'same').
+
+    Returns:
+        (across, down), each `*b h w c`, positive where the image grows to the right or downwards
+        (MATLAB's conv2 with the same kernel has the opposite sign).
+    """
+    if kernel not in GRADIENT_KERNELS:
+        raise InputError(f"kernel: unknown name '{kernel}'{nearest(kernel, GRADIENT_KERNELS)}")
+    across = GRADIENT_KERNELS[kernel]
+    return (filter_image(image, across, padding=padding),
+            filter_image(image, across.T, padding=padding))
+
+
+def gradient_magnitude(image, *, kernel: str = 'scharr', padding: str = 'zero'):
+    """`sqrt(across^2 + down^2)`, with a zero derivative where both are 0."""
+    across, down = image_gradients(image, kernel=kernel, padding=padding)
+    return safe_sqrt(across * across + down * down)
+
+
+def safe_sqrt(value):
+    """`sqrt(value)` for `value >= 0`, whose first and second derivatives at 0 are 0, not NaN."""
+    positive = value > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, value, 1.0)), 0.0)
+
+
+def _correlate(image, kernel, padding: str):
+    rows, columns = kernel.shape
+    if padding != 'valid':
+        image = pad_image(image, rows=((rows - 1) // 2, rows // 2),
+                          columns=((columns - 1) // 2, columns // 2), padding=padding)
+    height, width = image.shape[-3] - rows + 1, image.shape[-2] - columns + 1
+    if min(height, width) < 1:
+        raise InputError(f'image: smaller than the {rows}x{columns} kernel, '
+                         f'got shape {image.shape}')
+    total = 0.0
+    for m in range(rows):
+        for n in range(columns):
+            if isinstance(kernel, jax.Array) or kernel[m, n] != 0:
+                tap = kernel[m, n] if isinstance(kernel, jax.Array) else float(kernel[m, n])
+                total = total + tap * image[..., m:m + height, n:n + width, :]
+    return total
