@@ -30,6 +30,7 @@ setup(
         'chex',
         'flax>=0.10',
         'grain>=0.2.12',
+        'importlib-resources',  # tensorflow-datasets imports it and does not require it
         'jax>=0.8,<0.13',
         'ml-collections>=1.0',
         'numpy',

@@ -176,7 +176,8 @@ def test_transforms_against_plain_slices_and_pillow():
 
 def test_random_crops_reach_every_place_and_flips_mirror():
     image = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
-    crops = {transforms.random_crop(np.random.default_rng(s), image, 3).tobytes() for s in range(60)}
+    seeded = [np.random.default_rng(seed) for seed in range(60)]
+    crops = {transforms.random_crop(generator, image, 3).tobytes() for generator in seeded}
     assert crops == {image[t:t + 3, x:x + 3].tobytes() for t in range(2) for x in range(3)}
     flips = [transforms.random_flip(np.random.default_rng(s), image) for s in range(60)]
     mirrored = [np.array_equal(flip, image[:, ::-1]) for flip in flips]

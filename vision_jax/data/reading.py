@@ -1,4 +1,4 @@
-"""One batch of examples: read, decoded, cropped, stacked; corrupt images stopped at or passed by."""
+"""One batch of examples: read, decoded, cropped, stacked; a corrupt image stops or is replaced."""
 
 from typing import Any, NamedTuple
 

@@ -57,16 +57,17 @@ class TfdsSource:
             return {name: cached[name] for name in self.columns}
 
     def _read_all(self) -> dict[str, np.ndarray]:
-        rows = []
+        lists: dict[str, list] = {name: [] for name in self.columns}
         for index in range(len(self)):
-            record = self._records[index]
-            rows.append([_text(record[name]) for name in self.columns])
-        values = {k: np.array(v) for k, v in zip(self.columns, zip(*rows, strict=True), strict=True)}
+            record = self._records[index]  # its image is dropped at once
+            for name, values in lists.items():
+                values.append(_text(record[name]))
+        columns = {name: np.array(values) for name, values in lists.items()}
         try:
-            self._write_cache(values)
+            self._write_cache(columns)
         except OSError:  # a shared data folder may be read-only
             pass
-        return values
+        return columns
 
     def _write_cache(self, values: dict[str, np.ndarray]) -> None:
         """Writes to a name of its own first: another process may do the same now."""
