@@ -167,7 +167,7 @@ def two_images_a_distortion(monkeypatch):
 def open_tiny(name, tmp_path, **options):
     """Writes the tiny archive of `name` and opens it; also returns what it must hold."""
     expected = WRITERS[name](tmp_path / 'downloads' / 'manual' / name)
-    return data.load({'name': name, 'data_dir': str(tmp_path), **options}, 'all'), expected
+    return data.load({'name': name, 'directory': str(tmp_path), **options}, 'all'), expected
 
 
 @pytest.mark.parametrize('name', WRITERS)
@@ -189,7 +189,7 @@ def test_a_second_opening_needs_no_archive(name, tmp_path):
     source.column('quality')
     for path in sorted((tmp_path / 'downloads').rglob('*'), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
-    again = data.load({'name': name, 'data_dir': str(tmp_path)}, 'all')
+    again = data.load({'name': name, 'directory': str(tmp_path)}, 'all')
     np.testing.assert_allclose(again.column('quality'), expected['quality'], rtol=1e-6)
     np.testing.assert_array_equal(again[1]['image'], source[1]['image'])
 
@@ -205,7 +205,7 @@ def test_labels_and_scales_are_chosen_by_the_config(tmp_path):
 def test_tid2013_and_kadid10k_join(tmp_path):
     for name in ('tid2013', 'kadid10k'):
         WRITERS[name](tmp_path / 'downloads' / 'manual' / name)
-    config = {'name': 'tid2013+kadid10k', 'data_dir': str(tmp_path), 'label_scale': 'metaiqa'}
+    config = {'name': 'tid2013+kadid10k', 'directory': str(tmp_path), 'label_scale': 'metaiqa'}
     source = data.load(config, 'all')
     np.testing.assert_allclose(
         source.column('quality'), [0.61269889, 0.13333333, 0.33642, 0.814, 0.146], rtol=1e-5)
@@ -216,7 +216,7 @@ def test_tid2013_and_kadid10k_join(tmp_path):
 @pytest.mark.parametrize('name', WRITERS)
 def test_a_missing_archive_says_what_where_and_from_whom(name, tmp_path):
     with pytest.raises(InputError) as error:
-        data.load({'name': name, 'data_dir': str(tmp_path)}, 'all')
+        data.load({'name': name, 'directory': str(tmp_path)}, 'all')
     message = str(error.value)
     assert f'put it into {tmp_path}/downloads/manual/{name}' in message
     assert 'https://' in message
@@ -237,7 +237,7 @@ def test_an_absent_file_is_named_and_the_build_can_be_repeated(name, absent, tmp
     path = next(p for p in folder.rglob(absent) if '512x384' not in p.parts)
     content = path.read_bytes()
     path.unlink()
-    config = {'name': name, 'data_dir': str(tmp_path)}
+    config = {'name': name, 'directory': str(tmp_path)}
     with pytest.raises(InputError, match=f"{absent}' not found in {folder}.*https://"):
         data.load(config, 'all')
     path.write_bytes(content)
@@ -250,14 +250,42 @@ def test_a_label_that_is_no_number_is_named_by_its_row(tmp_path):
     table = folder / 'koniq10k_scores_and_distributions.csv'
     table.write_text(table.read_text().replace('3.479166667', 'nan'))
     with pytest.raises(InputError, match=r'row 2 \(1024x768/10007357496.jpg\): the label is nan'):
-        data.load({'name': 'koniq10k', 'data_dir': str(tmp_path)}, 'all')
+        data.load({'name': 'koniq10k', 'directory': str(tmp_path)}, 'all')
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('I01_01_1.bmp 5.5', "form at row 4: ValueError"), ('only_one_word', 'form at row 4'),
+        ('5.5 I01.bmp', 'form at row 4'),
+    ],
+)
+def test_a_table_in_another_form_is_named_by_its_row(line, message, tmp_path):
+    folder = tmp_path / 'downloads' / 'manual' / 'tid2013'
+    tid2013(folder)
+    with (folder / 'mos_with_names.txt').open('a') as table:
+        table.write(line)
+    with pytest.raises(InputError, match=message):
+        data.load({'name': 'tid2013', 'directory': str(tmp_path)}, 'all')
+
+
+def test_half_a_download_is_said(tmp_path):
+    folder = tmp_path / 'elsewhere'
+    kadid10k(folder)
+    whole = (folder / 'kadid10k.zip').read_bytes()
+    (folder / 'kadid10k.zip').write_bytes(whole[:len(whole) // 2])
+    config = {'name': 'kadid10k', 'directory': str(tmp_path), 'archive_directory': str(folder)}
+    with pytest.raises(InputError, match='kadid10k.zip is not a whole zip file'):
+        data.load(config, 'all')
+    (folder / 'kadid10k.zip').write_bytes(whole)
+    assert len(data.load(config, 'all')) == 2
 
 
 def test_live_without_realigned_scores_says_so_when_they_are_asked_for(tmp_path):
     folder = tmp_path / 'downloads' / 'manual' / 'live'
     live_release_2(folder)
     (folder / 'databaserelease2/dmos_realigned.mat').unlink()
-    config = {'name': 'live', 'data_dir': str(tmp_path)}
+    config = {'name': 'live', 'directory': str(tmp_path)}
     assert len(data.load(config, 'all')) == 9
     with pytest.raises(InputError, match="'quality_realigned', row 1 .*the label is nan"):
         data.load({**config, 'label': 'quality_realigned'}, 'all')
@@ -273,7 +301,7 @@ def test_a_corrupt_image_is_named_when_it_is_read(tmp_path):
     folder = tmp_path / 'downloads' / 'manual' / 'tid2013'
     tid2013(folder)
     write(folder, 'distorted_images/i01_24_5.bmp', b'damaged')
-    source = data.load({'name': 'tid2013', 'data_dir': str(tmp_path)}, 'all')
+    source = data.load({'name': 'tid2013', 'directory': str(tmp_path)}, 'all')
     assert source.column('distortion')[1] == 24
     with pytest.raises(InputError, match='corrupt image distorted_images/I01_24_5.bmp of tid2013'):
         source[1]
@@ -284,14 +312,14 @@ def test_spreadsheets_without_openpyxl_say_what_to_install(tmp_path, monkeypatch
     folder = tmp_path / 'downloads' / 'manual' / 'spaq'
     write(folder, 'Annotations/MOS and Image attribute scores.xlsx', b'')
     with pytest.raises(InputError, match=r"pip install 'vision_jax\[spreadsheets\]'"):
-        data.load({'name': 'spaq', 'data_dir': str(tmp_path)}, 'all')
+        data.load({'name': 'spaq', 'directory': str(tmp_path)}, 'all')
 
 
 WITHOUT_TENSORFLOW = '''
 import sys
 from vision_jax import data
 from vision_jax.data import pipeline
-config = {'name': 'kadid10k', 'data_dir': sys.argv[1], 'batch_size': 2}
+config = {'name': 'kadid10k', 'directory': sys.argv[1], 'batch_size': 2}
 batch = next(pipeline.train_iterator(data.load(config, 'all'), config))
 print(batch['image'].shape, sorted(m for m in sys.modules if m.split('.')[0] == 'tensorflow'))
 '''

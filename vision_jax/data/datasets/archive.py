@@ -21,7 +21,7 @@ class Archive:
         self._by_name: dict[str, list[tuple[str, pathlib.Path, str]]] = {}
         for path in sorted(folder.rglob('*')):
             if path.suffix.lower() == '.zip':
-                for member in zipfile.ZipFile(path).namelist():
+                for member in _members(path):
                     self._add(f'{path.stem}/{member}', path, member)
             elif path.is_file():
                 self._add(path.relative_to(folder).as_posix(), path, '')
@@ -58,3 +58,12 @@ class Archive:
                 return archive.read(member)
             except RuntimeError as error:  # an encrypted member
                 raise InputError(f'{path}: {error}; extract it there yourself') from error
+
+
+def _members(path: pathlib.Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise InputError(f'{path} is not a whole zip file ({error}); download it again, or remove '
+                         'it if it is extracted') from error

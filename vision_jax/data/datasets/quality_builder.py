@@ -13,6 +13,8 @@ from vision_jax.data.quality import LABELS, quality_source
 from vision_jax.data.sources import Source
 from vision_jax.data.tfds_source import TfdsSource
 
+DEFAULT_DIRECTORY = '~/.cache/vision_jax/data'
+
 
 class QualityBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of a data set of images with quality labels; no TensorFlow is needed to build it.
@@ -55,23 +57,35 @@ class QualityBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, folder):
         archive = Archive(pathlib.Path(folder), missing=self.missing())
-        for number, row in enumerate(self.rows(archive)):
-            quality = _number(row['quality'])
-            if not np.isfinite(quality):
-                raise InputError(f'{self.name}: row {number + 1} ({row["path"]}): the label is '
+        for number, row in enumerate(self._checked_rows(archive)):
+            yield number, {**row, 'image': archive.read(row['path'])}
+
+    def _checked_rows(self, archive: Archive) -> Iterator[dict[str, Any]]:
+        number, rows = 0, self.rows(archive)
+        while True:
+            number += 1
+            try:
+                row = next(rows)
+                row['quality'] = _number(row['quality'])
+            except StopIteration:
+                return
+            except InputError:
+                raise
+            except (ValueError, KeyError, IndexError, TypeError) as error:
+                raise InputError(f'{self.name}: the table is not in the published form at row '
+                                 f'{number}: {error!r}') from error
+            if not np.isfinite(row['quality']):
+                raise InputError(f'{self.name}: row {number} ({row["path"]}): the label is '
                                  f'{row["quality"]}; correct the table')
-            yield number, {**row, 'quality': quality, 'image': archive.read(row['path'])}
+            yield row
 
     def missing(self) -> str:
         """What to do about a missing file."""
         return f'get {self.FILES} from {self.HOMEPAGE}'
 
 
-def _number(text) -> float:
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return float('nan')
+def _number(cell) -> float:
+    return float('nan') if cell in ('', None) else float(cell)
 
 
 def load(builder_class: type[QualityBuilder], config, split: str) -> Source:
@@ -79,26 +93,36 @@ def load(builder_class: type[QualityBuilder], config, split: str) -> Source:
 
     Args:
         builder_class: The data set.
-        config: `data_dir` (default: TFDS's own), `manual_dir` (default:
-            `DATA_DIR/downloads/manual/NAME`, where the published archive lies), and the options of
-            `quality_source`.
+        config: `directory` (where data sets are kept; default `~/.cache/vision_jax/data`),
+            `archive_directory` (where the published archive lies; default
+            `DIRECTORY/downloads/manual/NAME`), and the options of `quality_source`.
         split: `'train'`, `'test'` or `'all'`.
 
     Raises:
         InputError: On a missing archive or file, saying where it goes and where it is published.
     """
-    builder = builder_class(data_dir=config.get('data_dir', '') or None,
-                            file_format='array_record')
+    directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
+    builder = _open(builder_class, directory)
     if not pathlib.Path(builder.data_dir).exists():
-        _build(builder, config.get('manual_dir', ''))
+        folder = config.get('archive_directory', '')
+        folder = pathlib.Path(folder or directory / 'downloads' / 'manual' / builder.name)
+        _build(builder, folder.expanduser())
+        builder = _open(builder_class, directory)
     return quality_source(TfdsSource(builder), config, split, labels=LABELS[builder.name])
 
 
-def _build(builder: QualityBuilder, manual_dir: str) -> None:
-    root = pathlib.Path(builder.data_dir).parents[1]
-    folder = pathlib.Path(manual_dir or root / 'downloads' / 'manual' / builder.name).expanduser()
+def _open(builder_class: type[QualityBuilder], directory: pathlib.Path) -> QualityBuilder:
+    return builder_class(data_dir=str(directory), file_format='array_record')
+
+
+def _build(builder: QualityBuilder, folder: pathlib.Path) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         raise InputError(f'{builder.name} is downloaded by hand: {builder.missing()} '
                          f'and put it into {folder}')
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=str(folder)))
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=str(folder)))
+    except OSError:
+        # Another process of this run may have built it meanwhile; then its result is taken.
+        if not pathlib.Path(builder.data_dir).exists():
+            raise
