@@ -23,12 +23,12 @@ def flatten(tree: Any) -> tuple[list[str], list[Any], Any]:
     return names, [leaf for _, leaf in keyed], structure
 
 
-def select(tree: Any, patterns: Sequence[str]) -> Any:
+def select(tree: Any, patterns: str | Sequence[str]) -> Any:
     """Which leaves are matched by any of some patterns.
 
     Args:
         tree: Any pytree.
-        patterns: Regular expressions, each matched against the whole path of a leaf
+        patterns: A regular expression or several, each matched against the whole path of a leaf
             (`head/.*`, `.*/bias`).
 
     Returns:
@@ -38,6 +38,7 @@ def select(tree: Any, patterns: Sequence[str]) -> Any:
         InputError: If a pattern is no regular expression or matches no leaf.
     """
     names, _, structure = flatten(tree)
+    patterns = (patterns,) if isinstance(patterns, str) else patterns
     chosen = [False] * len(names)
     for pattern in patterns:
         try:
@@ -45,8 +46,10 @@ def select(tree: Any, patterns: Sequence[str]) -> Any:
         except re.error as error:
             raise InputError(f"parameter pattern '{pattern}': {error}") from None
         if not any(matches):
+            tops = sorted({name.split('/')[0] + '/.*' for name in names})
             raise InputError(
-                f"parameter pattern '{pattern}' matches no whole path{nearest(pattern, names)}"
+                f"parameter pattern '{pattern}' matches no path such as '{names[0]}'"
+                f'{nearest(pattern, tops)}'
             )
         chosen = [a or b for a, b in zip(chosen, matches, strict=True)]
     return jax.tree.unflatten(structure, chosen)
