@@ -1,6 +1,7 @@
 """The builders of published quality data sets, each on a tiny archive in the published layout."""
 
 import io
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -192,6 +193,8 @@ def test_a_second_opening_needs_no_archive(name, tmp_path):
     again = data.load({'name': name, 'directory': str(tmp_path)}, 'all')
     np.testing.assert_allclose(again.column('quality'), expected['quality'], rtol=1e-6)
     np.testing.assert_array_equal(again[1]['image'], source[1]['image'])
+    sent = pickle.loads(pickle.dumps(again))  # as to a worker process
+    np.testing.assert_array_equal(sent[1]['image'], source[1]['image'])
 
 
 def test_labels_and_scales_are_chosen_by_the_config(tmp_path):
@@ -276,6 +279,12 @@ def test_half_a_download_is_said(tmp_path):
     (folder / 'kadid10k.zip').write_bytes(whole[:len(whole) // 2])
     config = {'name': 'kadid10k', 'directory': str(tmp_path), 'archive_directory': str(folder)}
     with pytest.raises(InputError, match='kadid10k.zip is not a whole zip file'):
+        data.load(config, 'all')
+    damaged = bytearray(whole)
+    position = whole.index(picture(0, 'png')) + 60
+    damaged[position] ^= 255
+    (folder / 'kadid10k.zip').write_bytes(damaged)
+    with pytest.raises(InputError, match='Bad CRC-32 .*download it again'):
         data.load(config, 'all')
     (folder / 'kadid10k.zip').write_bytes(whole)
     assert len(data.load(config, 'all')) == 2

@@ -149,8 +149,7 @@ def eval_batches(source: Source, config, *, seed: int = 0, process_index: int = 
 
     Returns:
         An iterator of batches as in `train_iterator`, with `mask` float32 `[b]`: 0 for padding,
-        and for corrupt images where they are skipped. With episodes, `query` has the mask
-        `[t, q]`, and the batch one of `[t]`.
+        and for corrupt images where they are skipped; with episodes it is `[t]`.
     """
     size = share_of_batch(config.get('eval_batch_size', 0) or config['batch_size'], process_count)
     reader = BatchReader(source, Preprocessing.from_config(config, train=False), seed=seed,
@@ -242,7 +241,6 @@ class _EpisodeBatch:
                  for part in ('support', 'query')}
         if self._total is not None:
             batch['mask'] = (members < self._total).astype(np.float32)
-            batch['query']['mask'] = np.repeat(batch['mask'][:, None], self._query, axis=1)
         return batch
 
     def _read(self, index: int) -> Batch:

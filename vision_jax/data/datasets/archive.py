@@ -19,9 +19,11 @@ class Archive:
     def __init__(self, folder: pathlib.Path, *, missing: str):
         self._folder, self._missing = folder, missing
         self._by_name: dict[str, list[tuple[str, pathlib.Path, str]]] = {}
+        self._zips: dict[pathlib.Path, zipfile.ZipFile] = {}  # opening one reads its whole index
         for path in sorted(folder.rglob('*')):
             if path.suffix.lower() == '.zip':
-                for member in _members(path):
+                self._zips[path] = _open_zip(path)
+                for member in self._zips[path].namelist():
                     self._add(f'{path.stem}/{member}', path, member)
             elif path.is_file():
                 self._add(path.relative_to(folder).as_posix(), path, '')
@@ -53,17 +55,22 @@ class Archive:
         _, path, member = entry
         if not member:
             return path.read_bytes()
-        with zipfile.ZipFile(path) as archive:
-            try:
-                return archive.read(member)
-            except RuntimeError as error:  # an encrypted member
-                raise InputError(f'{path}: {error}; extract it there yourself') from error
+        try:
+            return self._zips[path].read(member)
+        except RuntimeError as error:  # an encrypted member
+            raise InputError(f'{path}: {error}; extract it there yourself') from error
+        except zipfile.BadZipFile as error:
+            raise InputError(f'{path}: {error}; download it again') from error
+
+    def close(self) -> None:
+        """Closes the zip files."""
+        for archive in self._zips.values():
+            archive.close()
 
 
-def _members(path: pathlib.Path) -> list[str]:
+def _open_zip(path: pathlib.Path) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
+        return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise InputError(f'{path} is not a whole zip file ({error}); download it again, or remove '
                          'it if it is extracted') from error

@@ -1,5 +1,7 @@
 """What the builders of quality data sets share: manual download, checks, features, loading."""
 
+import abc
+import contextlib
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -35,9 +37,9 @@ class QualityBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     CITATION = ''
     SCALARS: dict[str, Any] = {}
 
+    @abc.abstractmethod
     def rows(self, archive: Archive) -> Iterator[dict[str, Any]]:
         """Yields `path` (in the archive), `quality` and the scalars of each image."""
-        raise NotImplementedError(f'{type(self).__name__} must yield its rows')
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -57,8 +59,9 @@ class QualityBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, folder):
         archive = Archive(pathlib.Path(folder), missing=self.missing())
-        for number, row in enumerate(self._checked_rows(archive)):
-            yield number, {**row, 'image': archive.read(row['path'])}
+        with contextlib.closing(archive):
+            for number, row in enumerate(self._checked_rows(archive)):
+                yield number, {**row, 'image': archive.read(row['path'])}
 
     def _checked_rows(self, archive: Archive) -> Iterator[dict[str, Any]]:
         number, rows = 0, self.rows(archive)
