@@ -12,7 +12,6 @@ they are each device's own, under `jit` those of the whole batch.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -122,7 +121,9 @@ def replicate(tree: Any, layout: Layout) -> Any:
         tree: Arrays of the host or of one device; they stay valid when the copy is consumed.
         layout: Where to put it.
     """
-    return jax.tree.map(functools.partial(_put, sharding=layout.sharding(P())), tree)
+    sharding = layout.sharding(P())
+    # device_put shares memory where it can, even when told not to, and steps overwrite the state.
+    return jax.tree.map(lambda x: _put(np.array(x, copy=True), sharding), tree)
 
 
 def place_batch(batch: dict[str, Any], layout: Layout) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def place_batch(batch: dict[str, Any], layout: Layout) -> dict[str, Any]:
 
     Args:
         batch: This process's rows, leaves [b, ...] in host memory; the whole batch is those of all
-            processes, in their order.
+            processes, in their order. On CPU the result may share their memory: do not write to it.
         layout: Where to put it.
 
     Returns:
@@ -184,7 +185,7 @@ def as_global(tree: Any, layout: Layout) -> Any:
 def _put(x: Any, sharding: NamedSharding) -> jax.Array:
     """One array with a sharding, from the part of it that this process has."""
     if sharding.is_fully_addressable:
-        return jax.device_put(x, sharding, may_alias=False)
+        return jax.device_put(x, sharding)
     shape = np.shape(x) if sharding.is_fully_replicated else None
     return jax.make_array_from_process_local_data(sharding, np.asarray(x), shape)
 
