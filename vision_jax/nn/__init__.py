@@ -1,0 +1,1 @@
+"""Building blocks and backbones in flax.linen."""
