@@ -199,3 +199,31 @@ def test_two_processes_equal_one(tmp_path, repository):
             np.testing.assert_array_equal(got['label'], batch['quality'])
             np.testing.assert_array_equal(got['mask'], batch['mask'])
             assert got['quality'].shape == (16,)
+
+
+def test_each_device_draws_its_own_numbers_and_running_averages_are_shared():
+    layout, batch = parallel.make_layout('pmap'), toy_tasks.image_batch(16)
+    task = toy_tasks.convolution_task('batch')
+
+    def loss(params, model_state, batch, key, train):
+        value, (model_state, _) = task.loss(params, model_state, batch, key, train)
+        noise = jax.random.normal(key, ())
+        sums = {'noise': (noise, jnp.ones(())), 'square': (noise**2, jnp.ones(()))}
+        return value, (model_state, sums)
+
+    first = state.create(task, optax.sgd(0.1), batch, rng.run_key(0))
+    build = functools.partial(step.build_train_step, task._replace(loss=loss), optax.sgd(0.1))
+    carried, key = parallel.replicate((first, rng.run_key(0)), layout)
+    compiled = parallel.train_step(build, layout)
+    after, sums = compiled(carried, parallel.place_batch(batch, layout), key)
+    means = metrics.means(metrics.to_host(sums))
+    assert means['square'] > means['noise'] ** 2 + 0.1  # their variance: not one number 8 times
+    states = [
+        task.loss(
+            first.params, first.model_state,
+            jax.tree.map(lambda x, d=d: np.split(x, 8)[d], batch), rng.as_key(key), True,
+        )[1][0]
+        for d in range(8)
+    ]
+    expected = jax.tree.map(lambda *leaves: np.mean(leaves, 0), *states)
+    assert toy_tasks.relative_error(after.model_state, expected) < 1e-6

@@ -44,7 +44,7 @@ def pairwise_hinge(
         The authors add the loss to the mean absolute error with a weight, and reduce both inside.
     """
     target_gap, gap, valid = _pair_gaps(predictions, targets, mask)
-    valid = valid * (jnp.abs(target_gap) < threshold)
+    valid = valid * (jnp.abs(target_gap) < threshold).astype(valid.dtype)
     margin = jnp.abs(target_gap) if use_margin else 0.0
     return jax.nn.relu(margin - jnp.sign(target_gap) * gap), valid
 
@@ -92,6 +92,5 @@ def _pair_gaps(
     check_same_shape('predictions', predictions, 'mask', mask)
     target_gap = targets[:, None] - targets[None, :]  # [b, b]
     gap = predictions[:, None] - predictions[None, :]
-    mask = mask.astype(predictions.dtype)
     real = mask[:, None] * mask[None, :]
-    return target_gap, gap, real * (target_gap != 0)
+    return target_gap, gap, real * (target_gap != 0).astype(real.dtype)
