@@ -1,0 +1,291 @@
+"""Data set `photo_distortions`: tiles of real photographs, distorted 25 ways at 5 levels.
+
+Its label is a pseudo-MOS: computed by the full-reference metric VSI, no person was asked. Built on
+first use from photographs in installed packages, in about a minute or two; nothing is downloaded.
+"""
+
+import dataclasses
+import io
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.stats
+import tensorflow_datasets as tfds
+import tqdm
+from PIL import Image
+
+from vision_jax.core.errors import InputError, nearest
+from vision_jax.data import distortions
+from vision_jax.data.photo_tiles import choose_tiles, cut
+from vision_jax.data.photographs import PHOTOGRAPHS, load_photograph
+from vision_jax.data.quality import quality_source
+from vision_jax.data.sources import Relabelled, Source, where
+from vision_jax.data.tfds_source import TfdsSource
+from vision_jax.iqa.full_reference.vsi import image_terms, vsi_from_terms
+
+DEFAULT_DIRECTORY = '~/.cache/vision_jax/data'
+KADID_AREA = 512 * 384  # pixels of a KADID-10k image
+EPSILON = 1e-3  # keeps the label of an identity finite: -log(1e-3) = 6.9
+LABELS = ('pseudo_mos', 'pseudo_mos_rank', 'vsi')
+SPLITS = ('all', 'train', 'test', 'meta_train', 'meta_test', 'support')
+
+
+@dataclasses.dataclass
+class PhotoConfig(tfds.core.BuilderConfig):
+    """What is built; every value is in the name, so that other values make another data set.
+
+    Attributes:
+        tile: Side of a tile in pixels.
+        tiles_per_photo: How many tiles are cut from each photograph.
+        seed: Of the places and of the random distortions.
+        photographs: Names in `PHOTOGRAPHS`.
+    """
+
+    name: str = ''
+    tile: int = 192
+    tiles_per_photo: int = 8
+    seed: int = 0
+    photographs: tuple[str, ...] = tuple(row.name for row in PHOTOGRAPHS)
+
+    def __post_init__(self):
+        known = [row.name for row in PHOTOGRAPHS]
+        for name in self.photographs:
+            if name not in known:
+                raise InputError(f"photographs: no photograph '{name}'{nearest(name, known)}")
+        self.name = f'tile{self.tile}_x{self.tiles_per_photo}_seed{self.seed}'
+        if len(self.photographs) != len(known):
+            self.name += '_photos' + '_'.join(str(known.index(n)) for n in self.photographs)
+
+
+class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Tiles of photographs that ship in Python packages, distorted by the types of KADID-10k.
+
+    The label, a pseudo-MOS, is a function of the full-reference score VSI of a tile against its
+    pristine tile; it is not a mean opinion score.
+    """
+
+    name = 'photo_distortions'
+    VERSION = tfds.core.Version('0.1.0')
+    BUILDER_CONFIGS = [PhotoConfig()]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            'image': tfds.features.Image(shape=(None, None, 3)),
+            'vsi': np.float32,
+            'pseudo_mos': np.float32,
+            'reference': np.int32,
+            'tile': np.int32,
+            'distortion': np.int32,
+            'level': np.int32,
+            'identity': np.bool_,
+            'ranked': np.bool_,
+        }
+        return tfds.core.DatasetInfo(
+            builder=self, description=type(self).__doc__, disable_shuffling=True,
+            features=tfds.features.FeaturesDict(features),
+        )
+
+    def _split_generators(self, dl_manager):
+        return {'train': self._generate_examples()}
+
+    def _generate_examples(self):
+        config = self.builder_config
+        photographs = [load_photograph(name) for name in config.photographs]
+        corners = [choose_tiles(photo, side=config.tile, count=config.tiles_per_photo,
+                                seed=config.seed) for photo in photographs]
+        total = len(distortions.DISTORTIONS) * distortions.LEVELS
+        with tqdm.tqdm(total=total, desc='photo_distortions', unit='type and level') as bar:
+            for number, row in enumerate(_examples(config, photographs, corners, bar.update)):
+                yield number, row
+
+
+def _examples(config: PhotoConfig, photographs: list[np.ndarray], corners: list[np.ndarray],
+              progress: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    """All examples, ordered by type, level, photograph and tile."""
+    pristine = np.concatenate([
+        cut(photo, where, config.tile)
+        for photo, where in zip(photographs, corners, strict=True)])
+    tiles = jnp.asarray(pristine, jnp.float32) / 255
+    reference_terms = jax.jit(image_terms)(tiles)
+    label = jax.jit(lambda images: vsi_from_terms(reference_terms, image_terms(images / 255)))
+    reference, tile = np.divmod(np.arange(len(pristine)), config.tiles_per_photo)
+    for row in distortions.DISTORTIONS:
+        for level, images in enumerate(_levels(row, config, photographs, corners, tiles), start=1):
+            scores = np.asarray(label(images))
+            encoded = np.asarray(images).astype(np.uint8)
+            for index, score in enumerate(np.minimum(scores, 1.0)):
+                yield {
+                    'image': _encode(encoded[index]),
+                    'vsi': score,
+                    'pseudo_mos': pseudo_mos(score),
+                    'reference': reference[index],
+                    'tile': tile[index],
+                    'distortion': row.number,
+                    'level': level,
+                    'identity': level in row.identity,
+                    'ranked': row.ranked,
+                }
+            progress()
+
+
+def _levels(row: distortions.Distortion, config: PhotoConfig, photographs, corners, tiles):
+    """The tiles at each level, floats `n h w 3` of 8-bit values."""
+    if row.name == 'jpeg2000':
+        for ratio in row.levels:
+            yield jnp.asarray(np.concatenate([
+                cut(np.asarray(255 * distortions.jpeg2000(photo.astype(np.float32) / 255,
+                                                          ratio=ratio)), where, config.tile)
+                for photo, where in zip(photographs, corners, strict=True)]), jnp.float32).round()
+        return
+    key = jax.random.fold_in(jax.random.key(config.seed), row.number)
+    values, options = tile_parameters(row, config.tile)
+
+    def apply(key, tiles, value):
+        return jnp.round(255 * distortions.apply(row, key, tiles, value, **options))
+
+    jitted = jax.jit(apply, static_argnums=() if row.traced else 2)
+    for level, value in enumerate(values):
+        yield jitted(jax.random.fold_in(key, level), tiles, value)
+
+
+def tile_parameters(row: distortions.Distortion, side: int) -> tuple[tuple, dict[str, int]]:
+    """The levels of a type on a tile, and further options.
+
+    KADID-10k's patches (type 20) and blocks (type 23) are counted on 512x384 pixels. A tile gets its
+    share of the patches, and as many blocks of a side that covers the same share of the area.
+
+    Args:
+        row: The type.
+        side: Of the tile, in pixels.
+
+    Returns:
+        (values at levels 1 to 5, keyword options).
+    """
+    share = side ** 2 / KADID_AREA
+    if row.name == 'non_eccentricity_patches':
+        return tuple(max(1, round(count * share)) for count in row.levels), {}
+    if row.name == 'colour_blocks':
+        return row.levels, {'side': max(1, round(32 * share ** 0.5))}
+    return row.levels, {}
+
+
+def pseudo_mos(vsi):
+    """`-log(1 - VSI + 0.001)`: spreads the scores near 1; 6.9 for an identity."""
+    return -np.log(1 - vsi + EPSILON)
+
+
+def _encode(image: np.ndarray) -> bytes:
+    """An uncompressed PPM file: a tenth of PNG's time each way; the records are compressed."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format='ppm')
+    return file.getvalue()
+
+
+def open_builder(config) -> PhotoDistortions:
+    """The builder for the `data` section of a config, its files made unless they are there."""
+    options = {name: config[name] for name in ('tile', 'tiles_per_photo') if name in config}
+    if 'build_seed' in config:
+        options['seed'] = config['build_seed']
+    if config.get('photographs', ()):
+        options['photographs'] = tuple(config['photographs'])
+    directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
+
+    def make():
+        return PhotoDistortions(data_dir=str(directory), file_format='array_record',
+                                config=PhotoConfig(**options))
+
+    builder = make()
+    if pathlib.Path(builder.data_dir).exists():
+        return builder
+    tfds.display_progress_bar(False)  # the build has its own
+    try:
+        builder.download_and_prepare()
+    except OSError:  # another process may have finished it meanwhile
+        if not pathlib.Path(builder.data_dir).exists():
+            raise
+    finally:
+        tfds.display_progress_bar(True)
+    return make()
+
+
+def split_photographs(seed: int, n_test: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Divides the photographs at random: (train, test), numbers of the column `reference`."""
+    return _divide(range(len(PHOTOGRAPHS)), seed, n_test, 'test_photographs')
+
+
+def split_distortions(seed: int, n_test: int, *, unranked: bool = False
+                      ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Divides the types at random: (meta-train, meta-test), numbers of the column `distortion`.
+
+    Args:
+        seed: Which division.
+        n_test: How many types are meta-tested.
+        unranked: Also use the types that VSI does not rank by level.
+    """
+    numbers = [row.number for row in distortions.DISTORTIONS if row.ranked or unranked]
+    return _divide(numbers, seed, n_test, 'test_distortions')
+
+
+def _divide(numbers, seed: int, n_test: int, name: str):
+    numbers = list(numbers)
+    if not 0 < n_test < len(numbers):
+        raise InputError(f'{name}: expected 1 to {len(numbers) - 1}, got {n_test}')
+    shuffled = np.random.default_rng(seed).permutation(numbers)
+    test = sorted(int(n) for n in shuffled[:n_test])
+    return tuple(n for n in numbers if n not in test), tuple(test)
+
+
+def load(config, split: str) -> Source:
+    """Opens the data set, building it on first use.
+
+    Args:
+        config: What is built: `tile` (192), `tiles_per_photo` (8), `build_seed` (0), `photographs`
+            (all), `directory`. Which part: `split_seed` (0), `test_photographs` (4),
+            `test_distortions` (4), `distortions` (numbers; all), `identities` and `unranked` (False:
+            leave out the examples that equal their pristine tile, and the types that VSI does not
+            rank by level). `label`: 'pseudo_mos' (default), 'pseudo_mos_rank' (the share of all
+            examples with a lower VSI, in [0, 1]) or 'vsi'.
+        split: 'all'; 'train' and 'test', which share no photograph; 'meta_train' (photographs and
+            types of training), 'meta_test' (neither seen in training), 'support' (the types of
+            'meta_test' on the photographs of training).
+
+    Returns:
+        A source whose `quality` is the label.
+
+    Raises:
+        InputError: On an unknown split or label, or a package of photographs that is missing.
+    """
+    if split not in SPLITS:
+        raise InputError(f"no split '{split}'{nearest(split, SPLITS)}")
+    label = config.get('label', 'pseudo_mos')
+    if label not in LABELS:
+        raise InputError(f"no label '{label}'{nearest(label, LABELS)}")
+    source = TfdsSource(open_builder(config))
+    scores = source.column('vsi')
+    ranks = (scipy.stats.rankdata(scores) - 1) / max(len(scores) - 1, 1)
+    source = Relabelled(source, 'pseudo_mos_rank', ranks.astype(np.float32))
+    source = where(source, **_keep(config, split))
+    return quality_source(source, {'label': label, 'distortions': config.get('distortions', ())},
+                          'all', labels={})
+
+
+def _keep(config, split: str) -> dict[str, tuple]:
+    """The values of the columns that a split holds."""
+    keep: dict[str, tuple] = {}
+    if not config.get('identities', False):
+        keep['identity'] = (False,)
+    if not config.get('unranked', False):
+        keep['ranked'] = (True,)
+    if split != 'all':
+        seed = config.get('split_seed', 0)
+        train, test = split_photographs(seed, config.get('test_photographs', 4))
+        keep['reference'] = test if split in ('test', 'meta_test') else train
+    if split in ('meta_train', 'meta_test', 'support'):
+        known, unseen = split_distortions(seed, config.get('test_distortions', 4),
+                                          unranked=config.get('unranked', False))
+        keep['distortion'] = known if split == 'meta_train' else unseen
+    return keep
