@@ -91,8 +91,9 @@ def explicit_padding(
 
 def _shifted_slices(x, window, strides) -> list[jax.Array]:
     """For each offset in the window, row by row, the pixels it meets: each `[b, p, q, c]`."""
-    height, width = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], window, strides, strict=True))
-    (down, across), (b, c) = strides, (x.shape[0], x.shape[3])
+    b, *size, c = x.shape
+    height, width = ((n - k) // s + 1 for n, k, s in zip(size, window, strides, strict=True))
+    down, across = strides
     return [
         lax.slice(
             x, (0, i, j, 0),
