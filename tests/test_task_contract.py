@@ -13,6 +13,7 @@ import pytest
 from tests import toy_tasks
 from vision_jax.core import metrics, parallel, paths, rng, state, step
 from vision_jax.core.task import Task
+from vision_jax.meta.maml import maml
 
 
 class Row(NamedTuple):
@@ -24,6 +25,7 @@ class Row(NamedTuple):
         make_batch: `(rows, seed) -> batch` in host memory.
         whole_batch: Whether its loss depends on the batch as a whole (batch statistics), so that
             parts of the batch do not add up to it.
+        per_row: Labelled examples that a row of the batch stands for.
         rounding: Greatest relative difference of gradients that the order of sums explains.
     """
 
@@ -32,6 +34,7 @@ class Row(NamedTuple):
     make_batch: Callable[..., dict]
     whole_batch: bool = False
     rounding: float = 1e-6
+    per_row: int = 1
 
 
 ROWS = [
@@ -41,6 +44,10 @@ ROWS = [
         'batch_norm', lambda: toy_tasks.convolution_task('batch'), toy_tasks.image_batch,
         whole_batch=True,
         rounding=1e-5,  # variance as E[x^2] - E[x]^2 in float32, over 32 images at once
+    ),
+    Row(
+        'maml', lambda: maml(toy_tasks.perceptron_task(), inner_lr=0.1, inner_steps=2),
+        toy_tasks.episode_batch, per_row=3,
     ),
 ]
 BATCH = 32
@@ -84,7 +91,7 @@ def parts_of(batch: dict, devices: int, accumulate: int) -> list[dict]:
 def reference_gradient(task: Task, first: state.TrainState, parts: list[dict]):
     """sum n_i grad(loss_i) / sum n_i, one part after the other on one device."""
     gradient = jax.jit(jax.grad(lambda *args: task.loss(*args)[0]), static_argnums=4)
-    counts = [part['mask'].sum() if 'mask' in part else len(part['quality']) for part in parts]
+    counts = [part['mask'].sum() if 'mask' in part else toy_tasks.num_rows(part) for part in parts]
     gradients = [
         gradient(first.params, first.model_state, part, rng.as_key(rng.run_key(0)), True)
         for part in parts
@@ -138,7 +145,7 @@ def test_gradients_of_eight_devices_equal_those_of_one(row, backend, accumulate,
     exact = reference_gradient(task, run.first, parts_of(batch, devices, accumulate))
     assert run.layout.num_devices == 8
     assert toy_tasks.relative_error(run.state.opt_state, exact) < row.rounding
-    assert totals['loss'][1] == real
+    assert totals['loss'][1] == real * row.per_row
     norm = np.sqrt(sum(np.square(leaf).sum() for leaf in jax.tree.leaves(exact)))
     assert totals['grad_norm'][0] == pytest.approx(norm, rel=1e-5)
     if not row.whole_batch:
@@ -157,7 +164,7 @@ def test_evaluation_is_exact_with_a_padded_last_batch(row, backend):
     placed, totals, rows = parallel.replicate(first, layout), {}, []
     for start in range(0, examples, size):
         part = jax.tree.map(lambda x, at=start: x[at:at + size], data)
-        real = len(part['quality'])
+        real = toy_tasks.num_rows(part)
         part = jax.tree.map(lambda x: np.resize(x, (size, *x.shape[1:])), part)
         sums, outputs = run(
             placed, parallel.place_batch(toy_tasks.with_mask(part, real), layout)
@@ -165,10 +172,12 @@ def test_evaluation_is_exact_with_a_padded_last_batch(row, backend):
         outputs = parallel.gather(outputs, layout)
         totals = metrics.merge(totals, metrics.to_host(sums))
         rows.append(jax.tree.map(lambda x, keep=outputs['mask'] > 0: x[keep], outputs))
-    _, (_, expected) = task.loss(first.params, first.model_state, data, None, False)
+    key = rng.as_key(first.key)
+    _, (_, expected) = task.loss(first.params, first.model_state, data, key, False)
     for name, (total, count) in expected.items():
-        assert totals[name][1] == float(count) == examples
+        assert totals[name][1] == float(count)
         assert totals[name][0] == pytest.approx(float(total), rel=1e-5)
+    assert totals['loss'][1] == examples * row.per_row
     quality = np.concatenate([part['quality'] for part in rows])
     direct = task.predict(first.params, first.model_state, data)['quality']
     np.testing.assert_allclose(quality, direct, rtol=1e-5, atol=1e-6)

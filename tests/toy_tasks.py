@@ -64,10 +64,27 @@ def image_batch(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
     return {'image': image, 'quality': 5 * (image[..., 0] - image[..., 1]).mean((1, 2))}
 
 
+def episode_batch(rows: int, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
+    """Tasks of 4 support and 3 query examples; each weighs the first two features differently."""
+    random = np.random.default_rng(seed)
+    features = random.normal(size=(rows, 7, 5)).astype(np.float32)
+    angle = random.uniform(0, 1, size=(rows, 1)).astype(np.float32)
+    quality = np.tanh(np.cos(angle) * features[..., 0] - np.sin(angle) * features[..., 1])
+    whole = {'features': features, 'quality': quality}
+    return {
+        'support': {name: x[:, :4] for name, x in whole.items()},
+        'query': {name: x[:, 4:] for name, x in whole.items()},
+    }
+
+
 def with_mask(batch: dict[str, np.ndarray], real: int) -> dict[str, np.ndarray]:
     """The batch with its rows from `real` on declared padding."""
-    rows = len(batch['quality'])
-    return {**batch, 'mask': (np.arange(rows) < real).astype(np.float32)}
+    return {**batch, 'mask': (np.arange(num_rows(batch)) < real).astype(np.float32)}
+
+
+def num_rows(batch: dict[str, np.ndarray]) -> int:
+    """The length of the leading axis."""
+    return len(jax.tree.leaves(batch)[0])
 
 
 def record_gradients() -> optax.GradientTransformation:
