@@ -1,0 +1,1 @@
+"""Experiments, one ml_collections file each: `configs/<domain>/<experiment>.py[:variant]`."""
