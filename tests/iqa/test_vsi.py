@@ -100,7 +100,7 @@ def test_second_derivative_is_finite(pair):
 
 @pytest.mark.parametrize(('options', 'message'), [
     ({'resize_rule': 'torhc'}, "resize_rule: .* did you mean 'torch'"),
-    ({'downsample_rule': 'piq'}, 'rule: unknown name'),
+    ({'downsample_rule': 'piq'}, 'downsample_rule: unknown name'),
 ])
 def test_unknown_rules_are_answered(pair, options, message):
     with pytest.raises(InputError, match=message):

@@ -194,7 +194,10 @@ def rgb_to_hsv(image):
 
 
 def hsv_to_rgb(image):
-    """The inverse of `rgb_to_hsv`: `value (1 - saturation clip(|k - 3| ...))` per channel."""
+    """The inverse of `rgb_to_hsv`.
+
+    `v - v s clip(min(k, 4 - k), 0, 1)` with `k = (n + 6 hue) mod 6`, n = 5, 3, 1 for R, G, B.
+    """
     _check_rgb(image)
     hue, saturation, value = _planes(image)
     planes = []

@@ -13,9 +13,9 @@ import numpy as np
 from vision_jax.core.checks import check_image, check_same_shape
 from vision_jax.core.errors import InputError, nearest
 from vision_jax.ops.colour import mix_channels, rgb_to_lab
-from vision_jax.ops.downsample import downsample_factor, mean_downsample
+from vision_jax.ops.downsample import RULES, downsample_factor, mean_downsample
 from vision_jax.ops.filters import gradient_magnitude, safe_sqrt
-from vision_jax.ops.resize import resize
+from vision_jax.ops.resize import CONVENTIONS, resize
 
 # Zhang 2014, section IV.B, on the scale of 0 to 255 (saliency: of 0 to 1).
 SALIENCY_CONSTANT, GRADIENT_CONSTANT, CHROMA_CONSTANT = 1.27, 386.0, 130.0
@@ -27,7 +27,6 @@ SALIENCY_SIDE = 256
 CENTRE_FREQUENCY, LOG_BANDWIDTH, CENTRE_SIGMA, WARM_SIGMA = 0.021, 1.34, 145.0, 0.001
 # Lab units under which a range is rounding noise: an 8-bit step of grey moves `a` by 6e-3 or more.
 FLAT_RANGE = 1e-3
-RESIZES = ('matlab', 'torch')
 
 
 class ImageTerms(NamedTuple):
@@ -149,6 +148,7 @@ def visual_saliency(image, *, resize_rule: str = 'matlab'):
 
 
 def _terms(image, resize_rule: str, downsample_rule: str) -> ImageTerms:
+    _check_rule('downsample_rule', downsample_rule, RULES)
     planes = _planes(image)  # [*b, 3, h, w, 1]
     factor = downsample_factor(*image.shape[-3:-1], rule=downsample_rule)
     saliency = mean_downsample(_saliency(planes, resize_rule), factor, rule=downsample_rule)
@@ -159,6 +159,11 @@ def _terms(image, resize_rule: str, downsample_rule: str) -> ImageTerms:
     return ImageTerms(*(term[..., 0] for term in (saliency, gradient, first, second)))
 
 
+def _check_rule(name: str, rule: str, rules: tuple[str, ...]) -> None:
+    if rule not in rules:
+        raise InputError(f"{name}: unknown name '{rule}'{nearest(rule, rules)}")
+
+
 def _planes(image):
     """Channels first, each plane an image of one channel: contiguous rows for the filters."""
     return jnp.moveaxis(image, -1, -3)[..., None]  # [*b, 3, h, w, 1]
@@ -166,9 +171,7 @@ def _planes(image):
 
 def _saliency(planes, resize_rule: str):
     """SDSP of `*b 3 h w 1`, as `*b h w 1`."""
-    if resize_rule not in RESIZES:
-        raise InputError(
-            f"resize_rule: unknown name '{resize_rule}'{nearest(resize_rule, RESIZES)}")
+    _check_rule('resize_rule', resize_rule, CONVENTIONS)
     side = (SALIENCY_SIDE, SALIENCY_SIDE)
     lab = rgb_to_lab(resize(planes, side, convention=resize_rule), white_point='D50', axis=-4)
     lab = lab[..., 0]  # [*b, 3, 256, 256]
