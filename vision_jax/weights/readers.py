@@ -34,7 +34,7 @@ def load_npz(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """
     path = _existing(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zlib, zipfile, struct and NumPy each raise their own
         raise InputError(

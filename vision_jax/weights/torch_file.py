@@ -139,6 +139,8 @@ def _read_legacy(file: io.BufferedReader) -> tuple[Any, dict[str, bytes]]:
     rest, start, data = file.read(), 0, {}
     for key in keys:
         end = start + 8 + int.from_bytes(rest[start:start + 8], 'little') * sizes[key]
+        if end > len(rest):
+            raise EOFError(f'storage {key} ends at {end} of {len(rest)} bytes')
         data[key] = rest[start + 8:end]
         start = end
     return content, data
