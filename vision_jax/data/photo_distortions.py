@@ -8,7 +8,7 @@ import dataclasses
 import io
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,8 +69,8 @@ class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """
 
     name = 'photo_distortions'
-    VERSION = tfds.core.Version('0.1.0')
-    BUILDER_CONFIGS = [PhotoConfig()]
+    VERSION = tfds.core.Version('1.0.0')
+    BUILDER_CONFIGS = [PhotoConfig(tile=192), PhotoConfig(tile=96), PhotoConfig(tile=256)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -90,66 +90,105 @@ class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager):
-        return {'train': self._generate_examples()}
+        """A split for each type: TFDS keeps a split under 1 GB in memory, and spills a greater one to
+        disk by TensorFlow."""
+        tiles = cut_tiles(self.builder_config)
+        bar = tqdm.tqdm(total=len(distortions.DISTORTIONS) * distortions.LEVELS,
+                        desc=self.name, unit='level')
+        return {row.name: self._generate_examples(row, tiles, bar)
+                for row in distortions.DISTORTIONS}
 
-    def _generate_examples(self):
-        config = self.builder_config
-        photographs = [load_photograph(name) for name in config.photographs]
-        corners = [choose_tiles(photo, side=config.tile, count=config.tiles_per_photo,
-                                seed=config.seed) for photo in photographs]
-        total = len(distortions.DISTORTIONS) * distortions.LEVELS
-        with tqdm.tqdm(total=total, desc='photo_distortions', unit='type and level') as bar:
-            for number, row in enumerate(_examples(config, photographs, corners, bar.update)):
-                yield number, row
-
-
-def _examples(config: PhotoConfig, photographs: list[np.ndarray], corners: list[np.ndarray],
-              progress: Callable[[], Any]) -> Iterator[dict[str, Any]]:
-    """All examples, ordered by type, level, photograph and tile."""
-    pristine = np.concatenate([
-        cut(photo, where, config.tile)
-        for photo, where in zip(photographs, corners, strict=True)])
-    tiles = jnp.asarray(pristine, jnp.float32) / 255
-    reference_terms = jax.jit(image_terms)(tiles)
-    label = jax.jit(lambda images: vsi_from_terms(reference_terms, image_terms(images / 255)))
-    reference, tile = np.divmod(np.arange(len(pristine)), config.tiles_per_photo)
-    for row in distortions.DISTORTIONS:
-        for level, images in enumerate(_levels(row, config, photographs, corners, tiles), start=1):
-            scores = np.asarray(label(images))
-            encoded = np.asarray(images).astype(np.uint8)
-            for index, score in enumerate(np.minimum(scores, 1.0)):
-                yield {
-                    'image': _encode(encoded[index]),
-                    'vsi': score,
-                    'pseudo_mos': pseudo_mos(score),
-                    'reference': reference[index],
-                    'tile': tile[index],
-                    'distortion': row.number,
-                    'level': level,
-                    'identity': level in row.identity,
-                    'ranked': row.ranked,
-                }
-            progress()
+    def _generate_examples(self, row: distortions.Distortion, tiles: 'Tiles', bar: tqdm.tqdm):
+        number = 0
+        for level, images in enumerate(_levels(row, self.builder_config, tiles), start=1):
+            for example in _label(row, level, images, tiles):
+                yield number, example
+                number += 1
+            bar.update()
+            if bar.n == bar.total:
+                bar.close()
 
 
-def _levels(row: distortions.Distortion, config: PhotoConfig, photographs, corners, tiles):
-    """The tiles at each level, floats `n h w 3` of 8-bit values."""
-    if row.name == 'jpeg2000':
+class Tiles(NamedTuple):
+    """The pristine tiles, and the photographs that they are cut from.
+
+    Attributes:
+        photographs: uint8 images `[h, w, 3]`.
+        corners: (top, left) of the tiles of each photograph, `[tiles_per_photo, 2]`.
+        images: All tiles, photograph after photograph, floats `n side side 3` in [0, 1].
+        reference: Number in `PHOTOGRAPHS` of each tile, `[n]`.
+        tile: Number of each within its photograph, `[n]`.
+        score: VSI of 8-bit images `n side side 3` against these.
+    """
+
+    photographs: list[np.ndarray]
+    corners: list[np.ndarray]
+    images: jax.Array
+    reference: np.ndarray
+    tile: np.ndarray
+    score: Callable[[jax.Array], jax.Array]
+
+
+def cut_tiles(config: PhotoConfig) -> Tiles:
+    """Reads the photographs and cuts their tiles."""
+    photographs = [load_photograph(name) for name in config.photographs]
+    corners = [choose_tiles(photo, side=config.tile, count=config.tiles_per_photo,
+                            seed=config.seed) for photo in photographs]
+    images = jnp.asarray(_cut_all(photographs, corners, config.tile), jnp.float32) / 255
+    terms = jax.jit(image_terms)(images)
+    names = [row.name for row in PHOTOGRAPHS]
+    return Tiles(
+        photographs, corners, images,
+        reference=np.repeat([names.index(n) for n in config.photographs], config.tiles_per_photo),
+        tile=np.tile(np.arange(config.tiles_per_photo), len(photographs)),
+        score=jax.jit(lambda distorted: vsi_from_terms(terms, image_terms(distorted / 255))),
+    )
+
+
+def _cut_all(images, corners, side: int) -> np.ndarray:
+    return np.concatenate([cut(image, where, side)
+                           for image, where in zip(images, corners, strict=True)])
+
+
+def _label(row: distortions.Distortion, level: int, images, tiles: Tiles
+           ) -> Iterator[dict[str, Any]]:
+    """The examples of one type and level, from 8-bit values `n side side 3`."""
+    scores = np.minimum(np.asarray(tiles.score(images)), 1.0)
+    for index, image in enumerate(np.asarray(images).astype(np.uint8)):
+        yield {
+            'image': _encode(image),
+            'vsi': scores[index],
+            'pseudo_mos': pseudo_mos(scores[index]),
+            'reference': tiles.reference[index],
+            'tile': tiles.tile[index],
+            'distortion': row.number,
+            'level': level,
+            'identity': level in row.identity,
+            'ranked': row.ranked,
+        }
+
+
+def _levels(row: distortions.Distortion, config: PhotoConfig, tiles: Tiles) -> Iterator[jax.Array]:
+    """The tiles at levels 1 to 5, 8-bit values as floats `n side side 3`.
+
+    A type draws the same random numbers at its five levels: the blocks of a level are among those of
+    the next, and only the amount differs.
+    """
+    if row.name == 'jpeg2000':  # of whole photographs: a tile is too small for the great ratios
         for ratio in row.levels:
-            yield jnp.asarray(np.concatenate([
-                cut(np.asarray(255 * distortions.jpeg2000(photo.astype(np.float32) / 255,
-                                                          ratio=ratio)), where, config.tile)
-                for photo, where in zip(photographs, corners, strict=True)]), jnp.float32).round()
+            coded = [distortions.jpeg2000(photo.astype(np.float32) / 255, ratio=ratio)
+                     for photo in tiles.photographs]
+            yield jnp.round(255 * _cut_all(coded, tiles.corners, config.tile))
         return
     key = jax.random.fold_in(jax.random.key(config.seed), row.number)
     values, options = tile_parameters(row, config.tile)
 
-    def apply(key, tiles, value):
-        return jnp.round(255 * distortions.apply(row, key, tiles, value, **options))
+    def apply(key, images, value):
+        return jnp.round(255 * distortions.apply(row, key, images, value, **options))
 
     jitted = jax.jit(apply, static_argnums=() if row.traced else 2)
-    for level, value in enumerate(values):
-        yield jitted(jax.random.fold_in(key, level), tiles, value)
+    for value in values:
+        yield jitted(key, tiles.images, value)
 
 
 def tile_parameters(row: distortions.Distortion, side: int) -> tuple[tuple, dict[str, int]]:
@@ -194,9 +233,12 @@ def open_builder(config) -> PhotoDistortions:
         options['photographs'] = tuple(config['photographs'])
     directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
 
+    what = PhotoConfig(**options)
+
     def make():
+        known = what.name in PhotoDistortions.builder_configs
         return PhotoDistortions(data_dir=str(directory), file_format='array_record',
-                                config=PhotoConfig(**options))
+                                config=what.name if known else what)
 
     builder = make()
     if pathlib.Path(builder.data_dir).exists():
@@ -264,7 +306,7 @@ def load(config, split: str) -> Source:
     label = config.get('label', 'pseudo_mos')
     if label not in LABELS:
         raise InputError(f"no label '{label}'{nearest(label, LABELS)}")
-    source = TfdsSource(open_builder(config))
+    source = TfdsSource(open_builder(config), split='all')
     scores = source.column('vsi')
     ranks = (scipy.stats.rankdata(scores) - 1) / max(len(scores) - 1, 1)
     source = Relabelled(source, 'pseudo_mos_rank', ranks.astype(np.float32))

@@ -30,6 +30,32 @@ def gaussian_blur(image, *, sigma: float):
     return jnp.clip(blurred, 0.0, 1.0)
 
 
+def wide_gaussian_blur(image, *, sigma: float):
+    """The blur of `gaussian_blur` as two matrix products: faster where the kernel is wide.
+
+    Args:
+        image: `*b h w c`, of any range.
+        sigma: Standard deviation in pixels, over 0.
+
+    Returns:
+        `*b h w c`.
+    """
+    down, across = (
+        jnp.asarray(_blur_matrix(size, sigma), image.dtype) for size in image.shape[-3:-1])
+    return jnp.einsum('ph,...hwc,qw->...pqc', down, image, across,
+                      precision=jax.lax.Precision.HIGHEST)
+
+
+def _blur_matrix(size: int, sigma: float) -> np.ndarray:
+    """Row i holds the weights of all pixels in the blurred pixel i, the edges repeated."""
+    reach = math.ceil(2 * sigma)
+    taps = filters.gaussian_kernel(sigma, size=2 * reach + 1)
+    matrix = np.zeros((size, size))
+    rows, offsets = np.mgrid[:size, -reach:reach + 1]
+    np.add.at(matrix, (rows, np.clip(rows + offsets, 0, size - 1)), taps)
+    return matrix
+
+
 def lens_blur(image, *, radius: float):
     """Blur by a uniform disk, the picture of a point out of focus (type 2).
 

@@ -1,11 +1,10 @@
 """Colour: KADID-10k types 4, 5, 7 and 8."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 
 from vision_jax.core.checks import check_image
+from vision_jax.data.distortions.blur import wide_gaussian_blur
 from vision_jax.data.distortions.per_image import map_images
 from vision_jax.ops import colour, filters
 
@@ -29,8 +28,7 @@ def colour_diffusion(image, *, amount: float):
     check_image('image', image, channels=3)
     sigma = 1.5 * amount + 2
     lab = colour.rgb_to_lab(image)
-    size = 2 * math.ceil(2 * sigma) + 1
-    opponents = amount * filters.gaussian_blur(lab[..., 1:], sigma, size=size, padding='edge')
+    opponents = amount * wide_gaussian_blur(lab[..., 1:], sigma=sigma)
     diffused = jnp.concatenate([lab[..., :1], opponents], axis=-1)
     return jnp.clip(colour.lab_to_rgb(diffused), 0.0, 1.0)
 

@@ -25,32 +25,27 @@ def minimum_variance_palette(image, *, colours: int):
     """
     moments = _cumulative_moments(image)
     low = jnp.zeros((colours, 3), jnp.int32)
-    high = jnp.zeros((colours, 3), jnp.int32).at[0].set(CELLS)
-    spread = jnp.full(colours, -1.0).at[0].set(1.0)
+    high = jnp.full((colours, 3), CELLS)
+    sums = jnp.broadcast_to(moments[-1, -1, -1], (colours, moments.shape[-1]))
+    divisible = jnp.zeros(colours, bool).at[0].set(True)
 
     def split(count, boxes):
-        low, high, spread = boxes
-        worst = spread.argmax()
-        axis, position, gain = _best_cut(moments, low[worst], high[worst])
-        cut = jnp.where(jnp.arange(3) == axis, position, 0)
-        lower_high = jnp.where(jnp.arange(3) == axis, cut, high[worst])
-        upper_low = jnp.where(jnp.arange(3) == axis, cut, low[worst])
-        # where nothing is left to cut, the new box is a copy of the old one
-        possible = gain > 0
-        upper_low = jnp.where(possible, upper_low, low[worst])
-        upper_high = high[worst]
-        lower_high = jnp.where(possible, lower_high, high[worst])
-        low, high = low.at[count].set(upper_low), high.at[count].set(upper_high)
-        high = high.at[worst].set(lower_high)
-        spread = spread.at[worst].set(
-            jnp.where(possible, _variance(moments, low[worst], lower_high), -1.0))
-        spread = spread.at[count].set(
-            jnp.where(possible, _variance(moments, upper_low, upper_high), -1.0))
-        return low, high, spread
+        low, high, sums, divisible = boxes
+        worst = jnp.where(divisible, _squared_error(sums), -1.0).argmax()
+        axis, plane, lower = _best_cut(moments, low[worst], high[worst], sums[worst])
+        possible = lower[0] > 0  # else the new box is a copy of the old one
+        moved = possible & (jnp.arange(3) == axis)
+        upper = jnp.where(possible, sums[worst] - lower, sums[worst])
+        lower = jnp.where(possible, lower, sums[worst])
+        low = low.at[count].set(jnp.where(moved, plane, low[worst]))
+        high = high.at[count].set(high[worst]).at[worst].set(
+            jnp.where(moved, plane, high[worst]))
+        sums = sums.at[count].set(upper).at[worst].set(lower)
+        return low, high, sums, divisible.at[count].set(possible).at[worst].set(possible)
 
-    low, high, _ = jax.lax.fori_loop(1, colours, split, (low, high, spread))
-    sums = jax.vmap(lambda a, b: _box_sum(moments, a, b))(low, high)
-    return (sums[:, 1:4] / jnp.maximum(sums[:, :1], 1.0) + 128) / 255
+    boxes = jax.lax.fori_loop(1, colours, split, (low, high, sums, divisible))
+    sums = boxes[2].astype(jnp.float32)
+    return (sums[:, 1:4] / sums[:, :1] + 128) / 255
 
 
 def _cumulative_moments(image):
@@ -69,43 +64,41 @@ def _cumulative_moments(image):
     return table.cumsum(axis=0).cumsum(axis=1).cumsum(axis=2)
 
 
-def _box_sum(moments, low, high):
-    """The moments of the cells in (low, high], by inclusion and exclusion, as floats."""
-    total = 0
-    for corner in range(8):
-        upper = [(corner >> axis) & 1 for axis in range(3)]
-        where = [high[axis] if up else low[axis] for axis, up in enumerate(upper)]
-        sign = 1 if sum(upper) % 2 else -1
-        total = total + sign * moments[where[0], where[1], where[2]]
-    return total.astype(jnp.float32)
-
-
-def _variance(moments, low, high):
-    """The sum of squared distances of a box's pixels from their mean."""
-    sums = _box_sum(moments, low, high)
-    return 256 * sums[4] + sums[5] - _explained(sums)
-
-
-def _best_cut(moments, low, high):
-    """The axis and plane that leave the least variance, and how much that takes away."""
-    whole = _box_sum(moments, low, high)
-    planes = jnp.arange(1, CELLS)
-
-    def gain_at(axis, plane):
-        lower = _box_sum(moments, low, jnp.where(jnp.arange(3) == axis, plane, high))
-        inside = (plane > low[axis]) & (plane < high[axis])
-        valid = inside & (lower[0] > 0) & (lower[0] < whole[0])
-        return jnp.where(valid, _explained(lower) + _explained(whole - lower), -jnp.inf)
-
-    gains = jax.vmap(lambda axis: jax.vmap(lambda plane: gain_at(axis, plane))(planes))(
-        jnp.arange(3))
-    best = gains.argmax()
-    gain = jnp.where(jnp.isfinite(gains.max()), gains.max() - _explained(whole), -1.0)
-    return best // planes.size, planes[best % planes.size], gain
+def _squared_error(sums):
+    """The sum of the squared distances of a box's pixels from their mean, `... 6 -> ...`."""
+    sums = sums.astype(jnp.float32)
+    return 256 * sums[..., 4] + sums[..., 5] - _explained(sums)
 
 
 def _explained(sums):
-    return (sums[1:4] ** 2).sum() / jnp.maximum(sums[0], 1.0)
+    sums = sums.astype(jnp.float32)
+    return (sums[..., 1:4] ** 2).sum(axis=-1) / jnp.maximum(sums[..., 0], 1.0)
+
+
+def _best_cut(moments, low, high, sums):
+    """The axis and plane that leave the least variance, and the moments below it (or 0: no cut)."""
+    planes = jnp.arange(CELLS + 1)
+    scores, lowers = [], []
+    for axis in range(3):
+        line = _line_sums(moments, axis, low, high)
+        lower = line - line[low[axis]][None]
+        inside = (planes > low[axis]) & (planes < high[axis])
+        valid = inside & (lower[:, 0] > 0) & (lower[:, 0] < sums[0])
+        score = _explained(lower) + _explained(sums[None] - lower)
+        scores.append(jnp.where(valid, score, -1.0))
+        lowers.append(lower)
+    scores, lowers = jnp.concatenate(scores), jnp.concatenate(lowers)
+    best = scores.argmax()
+    return (best // planes.size, best % planes.size,
+            jnp.where(scores[best] >= 0, lowers[best], 0))
+
+
+def _line_sums(moments, axis: int, low, high):
+    """Cumulative moments along one axis of a box that is bounded in the other two, `33 6`."""
+    moments = jnp.moveaxis(moments, axis, 0)
+    (low1, high1), (low2, high2) = ((low[i], high[i]) for i in range(3) if i != axis)
+    corners = moments[:, jnp.stack([high1, low1, high1, low1]), jnp.stack([high2, high2, low2, low2])]
+    return corners[:, 0] - corners[:, 1] - corners[:, 2] + corners[:, 3]
 
 
 def nearest_colour(pixels, palette):

@@ -84,18 +84,18 @@ def otsu_thresholds(values, *, thresholds: int):
     level = np.arange(BINS) / (BINS - 1)
     share = jnp.concatenate([jnp.zeros(1), jnp.cumsum(histogram)])
     moment = jnp.concatenate([jnp.zeros(1), jnp.cumsum(histogram * level)])
-    class_share = share[None, :] - share[:, None]  # [first, end]
-    class_moment = moment[None, :] - moment[:, None]
+    class_share = share[:, None] - share[None, :]  # [end, first]
+    class_moment = moment[:, None] - moment[None, :]
     filled = class_share > 0
     score = jnp.where(filled, class_moment ** 2 / jnp.where(filled, class_share, 1.0), 0.0)
-    valid = np.arange(BINS + 1)[:, None] < np.arange(BINS + 1)[None, :]
+    valid = np.arange(BINS + 1)[:, None] > np.arange(BINS + 1)[None, :]
     score = jnp.where(valid, score, -jnp.inf)
 
     def extend(best, _):
-        totals = best[:, None] + score
-        return totals.max(axis=0), totals.argmax(axis=0)
+        totals = best[None, :] + score
+        return totals.max(axis=1), totals.argmax(axis=1)
 
-    _, first_of_class = jax.lax.scan(extend, score[0], None, length=thresholds)
+    _, first_of_class = jax.lax.scan(extend, score[:, 0], None, length=thresholds)
 
     def walk_back(end, firsts):
         first = firsts[end]

@@ -32,10 +32,11 @@ def jitter(key: jax.Array, image, *, amount):
     check_image('image', image, channels=3)
 
     def jitter_one(key, image):
-        for pass_key in jax.random.split(key, JITTER_PASSES):
+        def one_pass(image, pass_key):
             shifts = amount * jax.random.normal(pass_key, (2, *image.shape[:2]), image.dtype)
-            image = warp(image, shifts)
-        return image
+            return warp(image, shifts), None
+
+        return jax.lax.scan(one_pass, image, jax.random.split(key, JITTER_PASSES))[0]
 
     return jnp.clip(map_images(jitter_one, image, key), 0.0, 1.0)
 

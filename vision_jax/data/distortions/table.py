@@ -29,7 +29,9 @@ class Distortion(NamedTuple):
         random: Whether the function takes a key.
         traced: Whether the level's value may be traced, so that one compilation serves all levels.
         identity: The levels that leave an 8-bit image as it is.
-        ranked: Whether VSI falls with the level on photographs; see `photo_distortions`.
+        ranked: Whether VSI falls with every level on most photographs. Measured on the 88 tiles of
+            192 pixels of `photo_distortions`: it does on 52 % of them for type 5, on 53 % for 7, on
+            31 % for 18 and on 55 % for 25; on 93 % or more for each of the others.
     """
 
     number: int
