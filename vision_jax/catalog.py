@@ -95,6 +95,50 @@ CATALOG: dict[str, Metric | Model | Method] = {
         reference='Tan, Le: EfficientNet, ICML 2019; Lite variants: tensorflow/tpu, 2020',
         parameters={'lite0': 4_652_008, 'lite1': 5_416_680, 'lite2': 6_092_072},
     ),
+    # Quality networks.
+    'metaiqa': Method(
+        path='vision_jax.iqa.metaiqa:build',
+        domain='iqa',
+        kind='quality_model',
+        reference='Zhu et al.: MetaIQA, deep meta-learning for no-reference IQA, CVPR 2020',
+    ),
+    'stage_statistics': Method(
+        path='vision_jax.iqa.stage_statistics:build',
+        domain='iqa',
+        kind='quality_model',
+        reference='this library; the re-blur idea is of Crete et al.: The blur effect, SPIE 2007',
+    ),
+    # Losses, element-wise.
+    'squared_error': Method(
+        path='vision_jax.losses.regression:squared_error',
+        domain='losses',
+        kind='loss',
+        reference='Legendre, 1805',
+    ),
+    'absolute_error': Method(
+        path='vision_jax.losses.regression:absolute_error',
+        domain='losses',
+        kind='loss',
+        reference='Boscovich, 1757',
+    ),
+    'huber': Method(
+        path='vision_jax.losses.regression:huber',
+        domain='losses',
+        kind='loss',
+        reference='Huber: Robust estimation of a location parameter, 1964',
+    ),
+    'pairwise_hinge': Method(
+        path='vision_jax.losses.ranking:pairwise_hinge',
+        domain='losses',
+        kind='loss',
+        reference='Wen, Wang: A strong baseline for image and video quality (CenseoQoE), 2021',
+    ),
+    'ranknet': Method(
+        path='vision_jax.losses.ranking:ranknet',
+        domain='losses',
+        kind='loss',
+        reference='Burges et al.: Learning to rank using gradient descent, ICML 2005',
+    ),
     # Meta-learning, Task -> Task.
     'maml': Method(
         path='vision_jax.meta.maml:maml',

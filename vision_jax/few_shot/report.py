@@ -1,5 +1,8 @@
 """What the few-shot comparison found: numbers with intervals, a text table, and the plots."""
 
+import base64
+import html
+import json
 import pathlib
 
 import numpy as np
@@ -63,6 +66,39 @@ def as_text(summary: dict) -> str:
 
 def _cell(row: dict[str, float] | None) -> str:
     return '-' if row is None else f'{row["mean"]:.3f} [{row["low"]:.3f}, {row["high"]:.3f}]'
+
+
+def write(result: dict, points: dict, workdir: pathlib.Path, *, shots: int) -> None:
+    """Writes `result.json`, `curves.png`, `scatter.png` and, with both in it, `report.html`."""
+    plot_curves(result, workdir / 'curves.png')
+    pictures = ['curves.png']
+    if points:
+        plot_scatter(points, workdir / 'scatter.png', shots=shots)
+        pictures.append('scatter.png')
+    _write_text(workdir / 'report.html', _page(result, [workdir / name for name in pictures]))
+    _write_text(workdir / 'result.json', json.dumps(result, indent=2))
+
+
+def _page(result: dict, pictures: list[pathlib.Path]) -> str:
+    images = ''.join(
+        f'<p><img alt="{p.stem}" src="data:image/png;base64,'
+        f'{base64.b64encode(p.read_bytes()).decode()}"></p>'
+        for p in pictures
+    )
+    return (
+        '<!doctype html><meta charset="utf-8"><title>vision_jax: few-shot quality</title>'
+        '<style>body{font:16px sans-serif;margin:2em auto;max-width:64em}'
+        'img{max-width:100%}</style><h1>MetaIQA on photographs: unseen distortions</h1>'
+        f'<p>SROCC on unseen photographs after K labels of a distortion never seen in training; '
+        f'mean and 95 % interval over splits. Label: {html.escape(result["protocol"]["label"])}.'
+        f'</p><pre>{html.escape(as_text(result))}</pre>{images}'
+    )
+
+
+def _write_text(path: pathlib.Path, text: str) -> None:
+    temporary = path.with_name(f'.{path.name}.tmp')
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def plot_curves(summary: dict, path: pathlib.Path) -> None:
