@@ -1,12 +1,13 @@
 """Real colour photographs that lie in the wheels of scikit-image, scikit-learn and matplotlib.
 
 Nothing is copied or downloaded: the files are read where those packages are installed. Origin and
-licence are as the packages state them: scikit-image in the docstrings of `skimage.data`, scikit-learn
-in `datasets/images/README.txt`.
+licence are as the packages state them: scikit-image in the docstrings of `skimage.data`,
+scikit-learn in `datasets/images/README.txt`. A telescope, a microscope and a fundus camera count as
+cameras.
 
-Left out: scikit-image's `motorcycle_right` (the scene of `motorcycle_left`: it would be on both sides of
-a split), `color` and `logo` (drawn, not photographed), `skin`, `lily` and others (downloaded on first
-use), and all grey images.
+Left out: scikit-image's `motorcycle_right` (the scene of `motorcycle_left`: it would be on both
+sides of a split), `color` and `logo` (drawn, not photographed), `skin`, `lily` and others
+(downloaded on first use), `lfw_subset` and all other grey images.
 """
 
 import importlib.util

@@ -7,12 +7,12 @@ anew for each image of a batch. `DISTORTIONS` lists them with their levels.
     blurred = distort(key, image, name='lens_blur', level=3)
 
 Source:
-    H. Lin, V. Hosu, D. Saupe, "KADID-10k: a large-scale artificially distorted IQA database", QoMEX
-    2019, and the MATLAB generator of KADIS-700k by the same authors. Written anew from its constants.
+    H. Lin, V. Hosu, D. Saupe, "KADID-10k: a large-scale artificially distorted IQA database",
+    QoMEX 2019, and the MATLAB generator of KADIS-700k by the same authors, for the constants.
 
-Departures from the generator, beside those in the docstrings: it maps the range of an image to [0, 1]
-before and after distorting, which undoes part of a mean shift and stretches flat images; here values
-are clipped to [0, 1]. Its random numbers are MATLAB's.
+Departures from the generator, beside those in the docstrings: it maps the range of an image to
+[0, 1] before and after distorting, which undoes part of a mean shift and stretches flat images;
+here values are clipped to [0, 1]. Its random numbers are MATLAB's.
 """
 
 from vision_jax.data.distortions.blur import (
@@ -28,7 +28,13 @@ from vision_jax.data.distortions.chroma import (
     hsv_saturation,
     lab_saturation,
 )
-from vision_jax.data.distortions.compression import jpeg, jpeg2000, quality_table
+from vision_jax.data.distortions.compression import (
+    CHROMA_TABLE,
+    LUMA_TABLE,
+    jpeg,
+    jpeg2000,
+    quality_table,
+)
 from vision_jax.data.distortions.noise import (
     colour_component_noise,
     dct_denoise,
@@ -68,7 +74,8 @@ from vision_jax.data.distortions.tone import (
 )
 
 __all__ = [
-    'DISTORTIONS', 'IDENTITIES', 'LEVELS', 'Distortion', 'apply', 'brighten', 'colour_blocks',
+    'CHROMA_TABLE', 'DISTORTIONS', 'IDENTITIES', 'LEVELS', 'LUMA_TABLE', 'Distortion', 'apply',
+    'brighten', 'colour_blocks',
     'colour_component_noise', 'colour_diffusion', 'colour_quantisation', 'colour_shift',
     'contrast_change', 'darken', 'dct_denoise', 'denoising', 'disk_kernel', 'distort', 'dither',
     'find', 'gaussian_blur', 'hsv_saturation', 'impulse_noise', 'jitter', 'jpeg', 'jpeg2000',

@@ -9,7 +9,7 @@ CELLS = 32  # per channel, as Wu's code and MATLAB's rgb2ind
 def minimum_variance_palette(image, *, colours: int):
     """Splits the colours into boxes by Wu's rule and returns the mean colour of each.
 
-    The box with the greatest variance is cut, at the plane that leaves the least variance in its two
+    The box with the greatest squared error is cut, at the plane that leaves the least in its two
     halves, until there are `colours` boxes.
 
     Args:
@@ -97,7 +97,8 @@ def _line_sums(moments, axis: int, low, high):
     """Cumulative moments along one axis of a box that is bounded in the other two, `33 6`."""
     moments = jnp.moveaxis(moments, axis, 0)
     (low1, high1), (low2, high2) = ((low[i], high[i]) for i in range(3) if i != axis)
-    corners = moments[:, jnp.stack([high1, low1, high1, low1]), jnp.stack([high2, high2, low2, low2])]
+    first, second = (jnp.stack(i) for i in ((high1, low1, high1, low1), (high2, high2, low2, low2)))
+    corners = moments[:, first, second]  # [33, 4, 6]
     return corners[:, 0] - corners[:, 1] - corners[:, 2] + corners[:, 3]
 
 

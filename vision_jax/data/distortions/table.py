@@ -1,4 +1,4 @@
-"""The 25 types of KADID-10k with their levels, and `distort`, which applies one by name or number."""
+"""The 25 types of KADID-10k with their levels, and `distort`, which applies one by its name."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -45,9 +45,9 @@ class Distortion(NamedTuple):
     ranked: bool = True
 
 
-# Values: imdist_generator.m of KADIS-700k (Lin, Hosu, Saupe, "KADID-10k", QoMEX 2019). There, type 18
-# stands as .15 .08 0 -.08 -.15 and type 25 as .3 .15 0 -.4 -.6: not by severity. Here 18 is by |amount|
-# and 25 by the distance from its identity, -0.2.
+# Values: imdist_generator.m of KADIS-700k (Lin, Hosu, Saupe, "KADID-10k", QoMEX 2019). There, type
+# 18 stands as .15 .08 0 -.08 -.15 and type 25 as .3 .15 0 -.4 -.6: not by severity. Here 18 is
+# ordered by |amount| and 25 by the distance from its identity, -0.2.
 DISTORTIONS = (
     Distortion(1, 'gaussian_blur', blur.gaussian_blur, 'sigma', (0.1, 0.5, 1, 2, 5),
                traced=False, identity=(1,)),

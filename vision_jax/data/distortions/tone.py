@@ -16,8 +16,8 @@ SHARPEN_SIGMA = 3.0  # KADIS-700k generator, imsharpenHi.m
 def brighten(image, *, amount):
     """Raises the mid-tones by a curve on RGB and on the L of Lab (type 16).
 
-    `(2 curve(RGB) + rgb(curve(L), a, b)) / 3`, the curve as in `mid_tone_curve` with `middle = 0.5 +
-    amount / 2`.
+    `(2 curve(RGB) + rgb(curve(L), a, b)) / 3`, the curve as in `mid_tone_curve` with
+    `middle = 0.5 + amount / 2`.
 
     Args:
         image: `*b h w 3` in [0, 1].
@@ -86,8 +86,8 @@ def contrast_change(image, *, amount):
         `*b h w 3` in [0, 1].
 
     Notes:
-        The generator's table holds amount 0, often taken for the identity; with its knots at 0.3 and
-        0.7 it is a mild rise of the contrast.
+        The generator's table holds amount 0, often taken for the identity; with its knots at 0.3
+        and 0.7 it is a mild rise of the contrast.
     """
     check_image('image', image, channels=3)
     base, slope = _contrast_splines()  # [power, piece]
