@@ -112,9 +112,10 @@ def test_bootstrap_of_clusters_sees_that_copies_add_nothing():
 
 def test_evaluate_leaves_padding_out():
     x, y = _pairs(5)
-    padded = {'quality': np.append(x, [np.nan, 9]), 'label': np.append(y, [0, np.nan]),
+    padded = {'quality': np.append(x, [np.nan, 9]), 'label/quality': np.append(y, [0, np.nan]),
               'mask': np.append(np.ones(60), [0, 0])}
-    got, expected = correlation.evaluate(padded), correlation.evaluate({'quality': x, 'label': y})
+    got = correlation.evaluate(padded)
+    expected = correlation.evaluate({'quality': x, 'label/quality': y})
     assert got == expected
     assert got['examples'] == 60
     assert got['srocc'] == pytest.approx(stats.spearmanr(x, y).statistic)
@@ -123,7 +124,7 @@ def test_evaluate_leaves_padding_out():
 def test_evaluate_by_group_is_the_mean_of_the_groups():
     x, y = _pairs(6, n=40)
     kind = np.repeat([3, 7], 20)
-    result = correlation.evaluate({'quality': x, 'label': y, 'kind': kind}, group='kind')
+    result = correlation.evaluate({'quality': x, 'label/quality': y, 'kind': kind}, group='kind')
     by_hand = [stats.spearmanr(x[kind == one], y[kind == one]).statistic for one in (3, 7)]
     assert result['srocc_group_mean'] == pytest.approx(np.mean(by_hand))
     assert result['srocc_group/7'] == pytest.approx(by_hand[1])
@@ -133,7 +134,7 @@ def test_evaluate_by_group_is_the_mean_of_the_groups():
 def test_episodes_are_groups_and_a_constant_one_is_counted_out():
     x, y = (v.reshape(3, 20) for v in _pairs(7))
     x[2] = 0.5
-    result = correlation.evaluate({'quality': x, 'label': y})
+    result = correlation.evaluate({'quality': x, 'label/quality': y})
     by_hand = [stats.spearmanr(x[i], y[i]).statistic for i in range(2)]
     assert result['srocc_group_mean'] == pytest.approx(np.mean(by_hand))
     assert (result['groups'], result['groups_undefined']) == (3, 1)
@@ -141,22 +142,23 @@ def test_episodes_are_groups_and_a_constant_one_is_counted_out():
 
 def test_intervals_hold_the_figure():
     x, y = _pairs(8)
-    result = correlation.evaluate({'quality': x, 'label': y}, bootstrap=200, fit='logistic4')
+    pairs = {'quality': x, 'label/quality': y}
+    result = correlation.evaluate(pairs, bootstrap=200, fit='logistic4')
     for name in ('srocc', 'krocc', 'plcc', 'rmse'):
         assert result[f'{name}_low'] < result[name] < result[f'{name}_high']
 
 
 @pytest.mark.parametrize(('outputs', 'options', 'message'), [
     ({'quality': [1.0, np.nan, 2.0]}, {}, 'quality: 1 of 3 values are NaN'),
-    ({'label': [1.0, np.inf, 2.0]}, {}, 'label: 1 of 3'),
-    ({'label': [1.0, 2.0]}, {}, r'label: expected the shape \(3,\)'),
+    ({'label/quality': [1.0, np.inf, 2.0]}, {}, 'label/quality: 1 of 3'),
+    ({'label/quality': [1.0, 2.0]}, {}, r'label/quality: expected the shape \(3,\)'),
     ({'mask': [0, 0, 0]}, {}, 'no examples left'),
     ({}, {'group': 'kind'}, "no field 'kind'"),
     ({}, {'fit': 'logistic6'}, "did you mean 'logistic"),
     ({'quality': [[[1.0]]]}, {}, r'expected shape \[n\] or \[t, q\]'),
 ])
 def test_bad_input_is_named(outputs, options, message):
-    good = {'quality': [1.0, 2.0, 3.0], 'label': [1.0, 3.0, 2.0]}
+    good = {'quality': [1.0, 2.0, 3.0], 'label/quality': [1.0, 3.0, 2.0]}
     outputs = {name: np.asarray(values) for name, values in {**good, **outputs}.items()}
     with pytest.raises(InputError, match=message):
         correlation.evaluate(outputs, **options)

@@ -86,17 +86,17 @@ def bootstrap_interval(statistic: Callable[[np.ndarray, np.ndarray], float], pre
     return float(np.quantile(values, tail)), float(np.quantile(values, 1 - tail))
 
 
-def evaluate(outputs: dict[str, np.ndarray], *, prediction: str = 'quality', label: str = 'label',
-             group: str | None = None, mask: str = 'mask', fit: str = 'logistic5',
-             start: str = 'standard', bootstrap: int = 0, cluster: str | None = None,
-             level: float = 0.95, seed: int = 0) -> dict[str, float]:
+def evaluate(outputs: dict[str, np.ndarray], *, prediction: str = 'quality',
+             label: str = 'label/quality', group: str | None = None, mask: str = 'mask',
+             fit: str = 'logistic5', start: str = 'standard', bootstrap: int = 0,
+             cluster: str | None = None, level: float = 0.95, seed: int = 0) -> dict[str, float]:
     """Correlations of a model's outputs with the labels, pooled and by group.
 
     Args:
         outputs: Arrays with one shape, `[n]`, or `[t, q]` from episodes: each of the t is then a
             group.
         prediction: The field of predictions.
-        label: The field of labels.
+        label: The field of labels; the evaluation names a batch's `quality` `label/quality`.
         group: The field of group ids, such as the distortion type; `None` makes no groups of `[n]`.
         mask: The field that is 0 for padding, if `outputs` has it. What it masks may be NaN.
         fit: As in `plcc`.
