@@ -83,9 +83,9 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """The checkpoint with the best evaluation, or `None` where none has the metric."""
-        ranked = {step: self.metrics(step) for step in self.steps()}
-        ranked = {step: m for step, m in ranked.items() if m.get(self._best_metric) is not None}
-        return max(ranked, key=lambda step: (self._rank(ranked[step]), step), default=None)
+        ranks = {step: self._rank(self.metrics(step)) for step in self.steps()}
+        ranks = {step: rank for step, rank in ranks.items() if rank > -np.inf}
+        return max(ranks, key=lambda step: (ranks[step], step), default=None)
 
     def metrics(self, step: int) -> dict[str, float]:
         """The evaluation that was saved with a checkpoint; empty if there was none."""
@@ -105,6 +105,7 @@ class Checkpoints:
         step = int(state.step)
         if step in self._manager.all_steps():
             return
+        self.wait()
         self._clear_deleted()
         # A copy: the next step writes into the buffers that a view on CPU would share.
         host = jax.tree.map(lambda x: np.array(x, copy=True), state)
@@ -114,7 +115,7 @@ class Checkpoints:
                 state=ocp.args.PyTreeSave(_named(host)),
                 run=ocp.args.JsonSave({**run, 'config': self._config}),
             ),
-            metrics=dict(metrics) if metrics else None,
+            metrics=dict(metrics or {}),
             force=True,
         )
 
@@ -140,10 +141,7 @@ class Checkpoints:
         differing = workdir.differences(run['config'], self._config)
         if differing:
             raise InputError(f'{where} belongs to another config: {"; ".join(differing)}')
-        try:
-            tree = self._manager.item_metadata(step)[STATE].tree
-        except Exception as error:  # Orbax has no error of its own for it
-            raise _damaged(where, error) from error
+        tree = self._tree(where, step)
         _check_fits(where, tree, target)
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
         arrays = self._read(where, step, state=ocp.args.PyTreeRestore(restore_args=as_numpy))
@@ -167,6 +165,7 @@ class Checkpoints:
                 self._folder,
                 options=ocp.CheckpointManagerOptions(
                     create=True, cleanup_tmp_directories=True, preservation_policy=self._policy,
+                    best_fn=self._rank,  # without it Orbax does not write metrics
                     # A folder that is being emptied must not bear a checkpoint's name.
                     todelete_subdir=DELETED,
                 ),
@@ -178,11 +177,21 @@ class Checkpoints:
             raise _damaged(self._folder, error) from error
 
     def _rank(self, metrics: Mapping[str, float]) -> float:
-        """Greater is better; NaN is worst."""
+        """Greater is better; NaN or no metric is worst."""
         value = metrics.get(self._best_metric)
         if value is None or np.isnan(value):
             return -np.inf
         return value if self._best_mode == 'max' else -value
+
+    def _tree(self, where: pathlib.Path, step: int) -> Any:
+        """Shapes and dtypes of a checkpoint's arrays."""
+        try:
+            metadata = self._manager.item_metadata(step)[STATE]
+            if metadata is None:
+                raise FileNotFoundError('it has no description of its arrays')
+            return metadata.tree
+        except Exception as error:  # Orbax has no error of its own for damage
+            raise _damaged(where, error) from error
 
     def _read(self, where: pathlib.Path, step: int, **item: Any) -> Any:
         (name,) = item
@@ -193,12 +202,11 @@ class Checkpoints:
 
     def _clear_deleted(self) -> None:
         if jax.process_index() == 0:
-            self.wait()
             shutil.rmtree(self._folder / DELETED, ignore_errors=True)
 
 
 def _damaged(where: pathlib.Path, error: Exception) -> InputError:
-    detail = ' '.join(str(error).split())[:200]
+    detail = ' '.join(str(error).split())[:120]
     return InputError(f'{where} is damaged, half-written or no checkpoint '
                       f'({type(error).__name__}: {detail}); move it away to use an earlier one')
 

@@ -37,7 +37,9 @@ class MetricWriter:
         _drop_rows_after(path, step)
         self._rows = path.open('a', encoding='utf-8')
         self._events = tensorboardX.SummaryWriter(
-            str(folder / workdir.EVENTS), purge_step=step + 1, flush_secs=10
+            str(folder / workdir.EVENTS), purge_step=step + 1, flush_secs=10,
+            # Its own names have seconds: a quick second start would overwrite the first file.
+            filename_suffix=f'.{time.time_ns()}',
         )
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
