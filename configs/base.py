@@ -20,6 +20,8 @@ def base() -> ml_collections.ConfigDict:
     config.data.table = ''  # its labels; empty: labels.csv in that folder
     config.data.train_split = 'train'
     config.data.test_split = 'test'
+    config.data.train_split = 'train'
+    config.data.test_split = 'test'
     config.data.batch_size = 64  # over all devices and processes; with episodes, tasks a step
     config.data.workers = 0  # processes that decode and augment
     config.data.prefetch = 2  # batches kept on the devices

@@ -43,6 +43,8 @@ def get_config(variant: str = ''):
     config.optimizer.freeze = ('trunk/.*',)
 
     config.data.name = 'photo_distortions'
+    config.data.train_split = 'meta_train'
+    config.data.test_split = 'meta_test'
     config.data.tile = 192
     config.data.tiles_per_photo = 8
     config.data.test_photographs = 4
