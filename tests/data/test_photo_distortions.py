@@ -190,14 +190,14 @@ def test_patches_and_blocks_keep_their_share_of_the_area():
 
 @pytest.mark.slow
 def test_vsi_ranks_the_levels_of_the_types_that_say_so(tmp_path):
-    """Over all 25 types on six tiles: strictly falling on most tiles just where marked."""
-    source = data.load({**SMALL, 'tile': 192, 'directory': str(tmp_path), 'identities': True,
-                        'unranked': True}, 'all')
+    """Over all 25 types on two tiles a photograph: falling on most tiles just where marked."""
+    source = data.load({'name': 'photo_distortions', 'tile': 192, 'tiles_per_photo': 2,
+                        'directory': str(tmp_path), 'identities': True, 'unranked': True}, 'all')
     fields = columns(source)
     for row in distortions.DISTORTIONS:
         here = fields['distortion'] == row.number
         scores = np.full((len(PHOTOGRAPHS), 2, 5), np.nan)
         scores[fields['reference'][here], fields['tile'][here], fields['level'][here] - 1] = (
             fields['vsi'][here])
-        falling = (np.diff(scores[list(NUMBERS)], axis=-1) < 0).all(axis=-1)
+        falling = (np.diff(scores, axis=-1) < 0).all(axis=-1)
         assert (falling.mean() > 0.8) == row.ranked, row.name

@@ -87,8 +87,10 @@ class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, row: distortions.Distortion, tiles: 'Tiles', bar: tqdm.tqdm):
         number = 0
-        for level, images in enumerate(_levels(row, self.builder_config, tiles), start=1):
-            for example in _label(row, level, images, tiles):
+        scored = ((images, tiles.score(images))
+                  for images in _levels(row, self.builder_config, tiles))
+        for level, (images, scores) in enumerate(_one_ahead(scored), start=1):
+            for example in _label(row, level, images, scores, tiles):
                 yield number, example
                 number += 1
             bar.update()
@@ -137,10 +139,19 @@ def _cut_all(images, corners, side: int) -> np.ndarray:
                            for image, where in zip(images, corners, strict=True)])
 
 
-def _label(row: distortions.Distortion, level: int, images, tiles: Tiles
+def _one_ahead(items: Iterator) -> Iterator:
+    """Starts an item before the one before it is used: JAX computes while TFDS writes."""
+    previous = next(items)
+    for item in items:
+        yield previous
+        previous = item
+    yield previous
+
+
+def _label(row: distortions.Distortion, level: int, images, scores, tiles: Tiles
            ) -> Iterator[dict[str, Any]]:
-    """The examples of one type and level, from 8-bit values `n side side 3`."""
-    scores = np.minimum(np.asarray(tiles.score(images)), 1.0)
+    """The examples of one type and level, from 8-bit values `n side side 3` and their VSI."""
+    scores = np.minimum(np.asarray(scores), 1.0)
     for index, image in enumerate(np.asarray(images).astype(np.uint8)):
         yield {
             'image': _encode(image),
