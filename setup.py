@@ -34,7 +34,7 @@ setup(
         'jax>=0.8,<0.13',
         'ml-collections>=1.0',
         'numpy',
-        'optax>=0.2.4',
+        'optax>=0.2.6',
         'orbax-checkpoint>=0.11.20',
         'pillow',
         'safetensors',

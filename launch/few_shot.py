@@ -28,7 +28,8 @@ def _command(arguments: Sequence[str]) -> None:
     from vision_jax.few_shot import experiment, report
 
     result = experiment.run(config.load(options.config, overrides), options.workdir)
-    print(f'\nSROCC on unseen photographs, unseen distortions; label: {result["protocol"]["label"]}')
+    label = result['protocol']['label']
+    print(f'\nSROCC on unseen photographs, unseen distortions; label: {label}')
     print(report.as_text(result))
     print(f'seconds: {result["seconds"]}')
     print(f'{options.workdir}/result.json')

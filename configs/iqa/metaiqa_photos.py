@@ -5,9 +5,9 @@
 
 The data set is `photo_distortions`: tiles of 192 pixels from eleven photographs, KADID-10k's
 distortions, and a pseudo-MOS, -log(1 - VSI + 0.001), as the label. The network is the early half
-of an ImageNet EfficientNet-Lite0, frozen, with a linear head that adapts. `launch.train` meta-trains
-one head through the whole pipeline; the section `few_shot` is the comparison of methods over
-splits, seeds and draws.
+of an ImageNet EfficientNet-Lite0, frozen, with a linear head that adapts. `launch.train`
+meta-trains one head through the whole pipeline; the section `few_shot` is the comparison of
+methods over splits, seeds and draws.
 """
 
 import ml_collections

@@ -5,14 +5,16 @@ moment. It holds arrays and JSON; reading one runs no code from it. Arrays are k
 apart from any number of devices.
 """
 
+import contextlib
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 from flax import traverse_util
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -160,21 +162,15 @@ class Checkpoints:
             self._manager = None
 
     def _open(self) -> ocp.CheckpointManager:
-        try:
-            return ocp.CheckpointManager(
-                self._folder,
-                options=ocp.CheckpointManagerOptions(
-                    create=True, cleanup_tmp_directories=True, preservation_policy=self._policy,
-                    best_fn=self._rank,  # without it Orbax does not write metrics
-                    # A folder that is being emptied must not bear a checkpoint's name.
-                    todelete_subdir=DELETED,
-                ),
-                item_handlers={
-                    STATE: ocp.PyTreeCheckpointHandler(), RUN: ocp.JsonCheckpointHandler()
-                },
-            )
-        except Exception as error:
-            raise _damaged(self._folder, error) from error
+        options = ocp.CheckpointManagerOptions(
+            create=True, cleanup_tmp_directories=True, preservation_policy=self._policy,
+            best_fn=self._rank,  # without it Orbax does not write metrics
+            # A folder that is being emptied must not bear a checkpoint's name.
+            todelete_subdir=DELETED,
+        )
+        handlers = {STATE: ocp.PyTreeCheckpointHandler(), RUN: ocp.JsonCheckpointHandler()}
+        with _refusing_damage(self._folder):
+            return ocp.CheckpointManager(self._folder, options=options, item_handlers=handlers)
 
     def _rank(self, metrics: Mapping[str, float]) -> float:
         """Greater is better; NaN or no metric is worst."""
@@ -185,30 +181,36 @@ class Checkpoints:
 
     def _tree(self, where: pathlib.Path, step: int) -> Any:
         """Shapes and dtypes of a checkpoint's arrays."""
-        try:
+        with _refusing_damage(where):
             metadata = self._manager.item_metadata(step)[STATE]
             if metadata is None:
                 raise FileNotFoundError('it has no description of its arrays')
             return metadata.tree
-        except Exception as error:  # Orbax has no error of its own for damage
-            raise _damaged(where, error) from error
 
     def _read(self, where: pathlib.Path, step: int, **item: Any) -> Any:
         (name,) = item
-        try:
+        with _refusing_damage(where):
             return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
-        except Exception as error:
-            raise _damaged(where, error) from error
 
     def _clear_deleted(self) -> None:
         if jax.process_index() == 0:
             shutil.rmtree(self._folder / DELETED, ignore_errors=True)
 
 
-def _damaged(where: pathlib.Path, error: Exception) -> InputError:
-    detail = ' '.join(str(error).split())[:120]
-    return InputError(f'{where} is damaged, half-written or no checkpoint '
-                      f'({type(error).__name__}: {detail}); move it away to use an earlier one')
+@contextlib.contextmanager
+def _refusing_damage(where: pathlib.Path) -> Iterator[None]:
+    """Turns whatever Orbax raises or logs on reading into one `InputError`."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)
+    try:
+        yield
+    except Exception as error:  # Orbax has no error of its own for damage
+        detail = ' '.join(str(error).split())[:120]
+        raise InputError(f'{where} is damaged, half-written or no checkpoint '
+                         f'({type(error).__name__}: {detail}); move it away to use an earlier one'
+                         ) from error
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _named(state: TrainState) -> dict[str, Any]:

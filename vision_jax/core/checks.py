@@ -33,7 +33,8 @@ def check_image(name: str, image, *, channels: int | None = None, min_side: int 
         raise InputError(f'{name}: expected floats in [0, 1], got {jnp.asarray(image).dtype}; '
                          'divide an 8-bit image by 255')
     if image.ndim < 3:
-        raise InputError(f'{name}: expected [..., height, width, channels], got shape {image.shape}')
+        raise InputError(
+            f'{name}: expected [..., height, width, channels], got shape {image.shape}')
     allowed = (1, 3) if channels is None else (channels,)
     if image.shape[-1] not in allowed:
         raise InputError(f'{name}: expected {" or ".join(map(str, allowed))} channels in the last '

@@ -97,7 +97,7 @@ def compare(options, task: Task, table: Table):
     scores, points = {}, {}
     work = tqdm(total=len(options.methods) * (1 + len(options.shots)), desc='methods',
                 unit='phase', disable=None)
-    for name, method in sorted(options.methods.items(), key=lambda item: item[1].order):
+    for method in sorted(options.methods.values(), key=lambda method: method.order):
         params, model_state = protocol.train(task, method, table, runs)
         work.update()
         scores[method.title] = {}
