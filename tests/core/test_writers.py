@@ -133,6 +133,27 @@ def test_a_terminal_has_a_bar(monkeypatch):
     assert '80%' in last
 
 
+def test_work_without_rows_has_a_plain_line_every_tenth(monkeypatch):
+    stream, clock = io.StringIO(), iter(range(100))
+    monkeypatch.setattr(writers.time, 'monotonic', lambda: float(next(clock)))
+    progress = writers.Progress(25, stream=stream, unit='image', title='building x', lines=10)
+    for step in range(1, 26):
+        progress.advance(step)
+    progress.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == 'building x 3/25 images  3 images/s  ETA 0:00:07'
+    assert [line.split()[2] for line in lines] == [
+        f'{step}/25' for step in (3, 5, 8, 10, 13, 15, 18, 20, 23, 25)]
+
+
+def test_a_short_work_has_a_line_a_step():
+    stream = io.StringIO()
+    progress = writers.Progress(2, stream=stream, unit='image', title='building x', lines=10)
+    progress.advance(1)
+    progress.advance(2)
+    assert len(stream.getvalue().splitlines()) == 2
+
+
 def test_finite_json_reaches_into_everything():
     value = {'a': [np.nan, 1, {'b': -np.inf}], 'c': (True, None, 'x', 0.5)}
     assert writers.finite_json(value) == {'a': [None, 1, {'b': None}], 'c': [True, None, 'x', 0.5]}

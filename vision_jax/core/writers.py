@@ -61,24 +61,30 @@ class Progress:
     """A bar with rate and remaining time on a terminal, and plain lines elsewhere.
 
     Args:
-        total: Steps of the run.
+        total: Steps of the work.
         step: Steps done before.
         stream: Where to; standard error by default.
+        unit: What a step is called.
+        title: What the work is called, where `advance` shows it.
+        lines: How many plain lines `advance` writes over the whole work: 0 where `write` does.
     """
 
-    def __init__(self, total: int, *, step: int = 0, stream: TextIO | None = None):
+    def __init__(self, total: int, *, step: int = 0, stream: TextIO | None = None,
+                 unit: str = 'step', title: str = '', lines: int = 0):
         self._stream = stream or sys.stderr
         self._total, self._first, self._begin = total, step, time.monotonic()
+        self._unit, self._title, self._lines = unit, title, lines
         self._bar = None
         if self._stream.isatty():
-            self._bar = tqdm.tqdm(
-                total=total, initial=step, unit='step', file=self._stream, dynamic_ncols=True
-            )
+            self._bar = tqdm.tqdm(total=total, initial=step, unit=unit, desc=title or None,
+                                  file=self._stream, dynamic_ncols=True)
 
     def advance(self, step: int) -> None:
         """Notes that a step is done."""
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
+        elif step * self._lines // self._total > (step - 1) * self._lines // self._total:
+            self._line(f'{self._title} {step}/{self._total} {self._unit}s  {self._rate(step)}')
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         """Shows a row of figures: all of an evaluation, the main ones of training."""
@@ -101,13 +107,13 @@ class Progress:
         self._stream.flush()
 
     def _rate(self, step: int) -> str:
-        """Steps a second since the start of this process, and what is left at that rate."""
+        """Steps a second since the start, and what is left at that rate."""
         done, seconds = step - self._first, time.monotonic() - self._begin
         if done <= 0 or seconds <= 0:
             return ''
         left = round((self._total - step) * seconds / done)
         clock = f'{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}'
-        return f'{done / seconds:.3g} steps/s  ETA {clock}'
+        return f'{done / seconds:.3g} {self._unit}s/s  ETA {clock}'
 
 
 def finite_json(value: Any) -> Any:
