@@ -11,10 +11,11 @@ import openpyxl
 import pytest
 import scipy.io
 from PIL import Image
+from tensorflow_datasets.core import shuffle
 
 from vision_jax import data
 from vision_jax.core.errors import InputError
-from vision_jax.data.datasets import live
+from vision_jax.data.datasets import live, quality_builder
 
 
 def picture(value, kind):
@@ -182,6 +183,46 @@ def test_a_tiny_archive_is_read_as_published(name, tmp_path):
     expected_values = [1, 2, 11, 21, 22, 31, 32, 41, 42] if first else list(range(len(source)))
     np.testing.assert_array_equal(values, expected_values)
     assert source[0]['image'].shape == (12, 14, 3)
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'ends'),
+    [([4], [1]), ([2, 2, 2, 2], [2, 4]), ([3, 3, 3], [1, 2, 3]), ([1, 9, 1, 1, 1], [1, 2, 5]),
+     ([9, 9], [1, 2]), ([0, 4, 1], [2, 3]), ([], [0])],
+)
+def test_parts_are_as_many_files_as_the_limit_takes(sizes, ends):
+    assert quality_builder.part_ends(sizes, limit=4) == ends
+
+
+def koniq_of(count, folder):
+    """The archive of so many images; image i holds `i` everywhere, in a zip file."""
+    folder.mkdir(parents=True)
+    rows = ''.join(f'"{i:03d}.jpg",{i / 10},{i}\n' for i in range(count))
+    write(folder, 'koniq10k_scores_and_distributions.csv', '"image_name",MOS,MOS_zscore\n' + rows)
+    with zipfile.ZipFile(folder / 'koniq10k_1024x768.zip', 'w') as archive:
+        for i in range(count):
+            archive.writestr(f'1024x768/{i:03d}.jpg', picture(i, 'jpeg'))
+
+
+def test_a_large_set_is_built_in_parts_and_read_in_order(tmp_path, monkeypatch, capfd):
+    """TFDS's own buffer is made just larger than a part, so that a part over it would fail."""
+    size = len(picture(0, 'jpeg'))
+    monkeypatch.setattr(quality_builder, 'PART_BYTES', 2 * size)
+    monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 3 * size)
+    koniq_of(25, tmp_path / 'downloads' / 'manual' / 'koniq10k')
+    config = {'name': 'koniq10k', 'directory': str(tmp_path)}
+    source = data.load(config, 'all')
+    records = sorted(path.name for path in tmp_path.rglob('*array_record*'))
+    assert len(records) == 13
+    np.testing.assert_allclose(source.column('quality'), np.arange(25) / 10, rtol=1e-6)
+    assert [round(source[i]['image'].mean()) for i in range(25)] == list(range(25))
+    np.testing.assert_array_equal(  # the cache of the columns, on a second opening
+        data.load(config, 'all').column('path'), source.column('path'))
+    output, progress = capfd.readouterr()
+    assert output == ''
+    assert [line.split()[:3] for line in progress.splitlines()][-1] == [
+        'building', 'koniq10k', '25/25']
+    assert len(progress.splitlines()) == 10
 
 
 @pytest.mark.parametrize('name', ['tid2013', 'csiq'])

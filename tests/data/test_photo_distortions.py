@@ -1,6 +1,7 @@
 """The embedded data set: built small, read back, compared with the functions that it is made by."""
 
 import math
+import pickle
 import sys
 
 import jax
@@ -177,6 +178,18 @@ def test_a_broken_build_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(distortions, 'DISTORTIONS', distortions.DISTORTIONS[17:18])
     assert len(data.load({**here, 'unranked': True, 'identities': True}, 'all')) == 30
+
+
+def test_a_build_says_how_far_it_is_and_nothing_else(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(distortions, 'DISTORTIONS', distortions.DISTORTIONS[17:18])
+    config = {**SMALL, 'directory': str(tmp_path), 'unranked': True}
+    for _ in range(2):
+        source = data.load(config, 'all')
+    pickle.loads(pickle.dumps(source))  # as to a worker process
+    output, progress = capfd.readouterr()
+    assert output == ''
+    assert [line.split()[:4] for line in progress.splitlines()] == [
+        ['building', 'photo_distortions', f'{level}/5', 'levels'] for level in range(1, 6)]
 
 
 def test_patches_and_blocks_keep_their_share_of_the_area():

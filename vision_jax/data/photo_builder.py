@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 from PIL import Image
 
 from vision_jax.core.errors import InputError, nearest
+from vision_jax.core.writers import Progress
 from vision_jax.data import distortions
 from vision_jax.data.photo_tiles import choose_tiles, cut
 from vision_jax.data.photographs import PHOTOGRAPHS, load_photograph
+from vision_jax.data.tfds_build import QuietBuilder
 from vision_jax.iqa.full_reference.vsi import image_terms, vsi_from_terms
 
 KADID_AREA = 512 * 384  # pixels of a KADID-10k image
@@ -49,7 +50,7 @@ class PhotoConfig(tfds.core.BuilderConfig):
             self.name += '_photos' + '_'.join(str(known.index(n)) for n in self.photographs)
 
 
-class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class PhotoDistortions(QuietBuilder, skip_registration=True):
     """Tiles of photographs that ship in Python packages, distorted by the types of KADID-10k.
 
     The label, a pseudo-MOS, is a function of the full-reference score VSI of a tile against its
@@ -58,7 +59,6 @@ class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     name = 'photo_distortions'
     VERSION = tfds.core.Version('1.0.1')
-    BUILDER_CONFIGS = [PhotoConfig(tile=192), PhotoConfig(tile=96), PhotoConfig(tile=256)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -80,12 +80,12 @@ class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager):
         """A split for each type: one over 1 GB TFDS would spill to disk, by TensorFlow."""
         tiles = cut_tiles(self.builder_config)
-        bar = tqdm.tqdm(total=len(distortions.DISTORTIONS) * distortions.LEVELS,
-                        desc=self.name, unit='level')
-        return {row.name: self._generate_examples(row, tiles, bar)
-                for row in distortions.DISTORTIONS}
+        rows = distortions.DISTORTIONS
+        progress = Progress(len(rows) * distortions.LEVELS, unit='level',
+                            title=f'building {self.name}', lines=10)
+        return {row.name: self._generate_examples(row, tiles, progress) for row in rows}
 
-    def _generate_examples(self, row: distortions.Distortion, tiles: 'Tiles', bar: tqdm.tqdm):
+    def _generate_examples(self, row: distortions.Distortion, tiles: 'Tiles', progress: Progress):
         number = 0
         scored = ((images, tiles.score(images))
                   for images in _levels(row, self.builder_config, tiles))
@@ -93,9 +93,9 @@ class PhotoDistortions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             for example in _label(row, level, images, scores, tiles):
                 yield number, example
                 number += 1
-            bar.update()
-            if bar.n == bar.total:
-                bar.close()
+            progress.advance(distortions.DISTORTIONS.index(row) * distortions.LEVELS + level)
+        if row is distortions.DISTORTIONS[-1]:
+            progress.close()
 
 
 class Tiles(NamedTuple):

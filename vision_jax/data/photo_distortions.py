@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.stats
-import tensorflow_datasets as tfds
 
 from vision_jax.core.errors import InputError, nearest
 from vision_jax.data.datasets.quality_builder import DEFAULT_DIRECTORY
@@ -18,6 +17,7 @@ from vision_jax.data.photo_builder import PhotoConfig, PhotoDistortions
 from vision_jax.data.photographs import PHOTOGRAPHS
 from vision_jax.data.quality import quality_source
 from vision_jax.data.sources import Relabelled, Source, where
+from vision_jax.data.tfds_build import open_prepared
 from vision_jax.data.tfds_source import TfdsSource
 
 LABELS = ('pseudo_mos', 'pseudo_mos_rank', 'vsi')
@@ -34,23 +34,8 @@ def open_builder(config) -> PhotoDistortions:
     directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
     what = PhotoConfig(**options)
 
-    def make():
-        known = what.name in PhotoDistortions.builder_configs
-        return PhotoDistortions(data_dir=str(directory), file_format='array_record',
-                                config=what.name if known else what)
-
-    builder = make()
-    if pathlib.Path(builder.data_dir).exists():
-        return builder
-    tfds.display_progress_bar(False)  # the build has its own
-    try:
-        builder.download_and_prepare()
-    except OSError:  # another process may have finished it meanwhile
-        if not pathlib.Path(builder.data_dir).exists():
-            raise
-    finally:
-        tfds.display_progress_bar(True)
-    return make()
+    return open_prepared(lambda: PhotoDistortions(
+        data_dir=str(directory), file_format='array_record', config=what))
 
 
 def split_photographs(seed: int, n_test: int, *, photographs: Sequence[str] = ()
@@ -113,7 +98,7 @@ def load(config, split: str) -> Source:
     label = config.get('label', 'pseudo_mos')
     if label not in LABELS:
         raise InputError(f"no label '{label}'{nearest(label, LABELS)}")
-    source = TfdsSource(open_builder(config), split='all')
+    source = TfdsSource(open_builder(config))
     scores = source.column('vsi')
     ranks = (scipy.stats.rankdata(scores) - 1) / max(len(scores) - 1, 1)
     source = Relabelled(source, 'pseudo_mos_rank', ranks.astype(np.float32))

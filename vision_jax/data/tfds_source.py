@@ -15,7 +15,7 @@ CACHE = 'columns.npz'
 
 
 class TfdsSource:
-    """One split of a prepared TFDS data set, its images decoded here.
+    """A prepared TFDS data set, or one split of it, its images decoded here.
 
     The images stay encoded in TFDS (`SkipDecoding`), so that a corrupt one is reported by its path.
     The scalars of all examples are read once and kept beside the records in `columns.npz`.
@@ -23,10 +23,10 @@ class TfdsSource:
     Args:
         builder: A prepared builder whose files are `array_record`, with an `image` feature and
             scalars.
-        split: The TFDS split.
+        split: The TFDS split; its parts are one after the other in `'all'`.
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, split: str = 'train'):
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str = 'all'):
         self._name = builder.info.full_name
         features = builder.info.features
         self.columns = tuple(name for name in features if name != 'image')

@@ -49,10 +49,7 @@ class Archive:
         Raises:
             InputError: If there is none, saying where the archive is published.
         """
-        entry = self._find(name)
-        if entry is None:
-            raise InputError(f"'{name}' not found in {self._folder}; {self._missing}")
-        _, path, member = entry
+        path, member = self._locate(name)
         if not member:
             return path.read_bytes()
         try:
@@ -61,6 +58,17 @@ class Archive:
             raise InputError(f'{path}: {error}; extract it there yourself') from error
         except zipfile.BadZipFile as error:
             raise InputError(f'{path}: {error}; download it again') from error
+
+    def size(self, name: str) -> int:
+        """The bytes of that file, by its entry in the directory; raises as `read` does."""
+        path, member = self._locate(name)
+        return self._zips[path].getinfo(member).file_size if member else path.stat().st_size
+
+    def _locate(self, name: str) -> tuple[pathlib.Path, str]:
+        entry = self._find(name)
+        if entry is None:
+            raise InputError(f"'{name}' not found in {self._folder}; {self._missing}")
+        return entry[1:]
 
     def close(self) -> None:
         """Closes the zip files."""

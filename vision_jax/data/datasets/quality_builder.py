@@ -2,23 +2,29 @@
 
 import abc
 import contextlib
+import itertools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from vision_jax.core.errors import InputError
+from vision_jax.core.writers import Progress
 from vision_jax.data.datasets.archive import Archive
 from vision_jax.data.quality import LABELS, quality_source
 from vision_jax.data.sources import Source
+from vision_jax.data.tfds_build import QuietBuilder, open_prepared
 from vision_jax.data.tfds_source import TfdsSource
 
 DEFAULT_DIRECTORY = '~/.cache/vision_jax/data'
+# TFDS collects the records of a split in memory up to 1000 MiB (its core/shuffle.py); above, it
+# needs TensorFlow. Half of that leaves room for what a record holds beside the image.
+PART_BYTES = 500 << 20
 
 
-class QualityBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class QualityBuilder(QuietBuilder, skip_registration=True):
     """Base of a data set of images with quality labels; no TensorFlow is needed to build it.
 
     A subclass states the constants below and yields its rows. Images are stored as published
@@ -55,13 +61,26 @@ class QualityBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager):
-        return {'train': self._generate_examples(dl_manager.manual_dir)}
+        """Parts that TFDS holds in memory: a larger split it spills to disk, by TensorFlow."""
+        folder = pathlib.Path(dl_manager.manual_dir)
+        with contextlib.closing(self._archive(folder)) as archive:
+            rows = list(self._checked_rows(archive))
+            ends = part_ends([archive.size(row['path']) for row in rows], limit=PART_BYTES)
+        progress = Progress(len(rows), unit='image', title=f'building {self.name}', lines=10)
+        return {f'part_{number:05d}': self._generate_examples(folder, rows, begin, end, progress)
+                for number, (begin, end) in enumerate(itertools.pairwise([0, *ends]))}
 
-    def _generate_examples(self, folder):
-        archive = Archive(pathlib.Path(folder), missing=self.missing())
-        with contextlib.closing(archive):
-            for number, row in enumerate(self._checked_rows(archive)):
+    def _generate_examples(self, folder, rows, begin: int, end: int, progress: Progress):
+        with contextlib.closing(self._archive(folder)) as archive:
+            for number in range(begin, end):
+                row = rows[number]
                 yield number, {**row, 'image': archive.read(row['path'])}
+                progress.advance(number + 1)
+        if end == len(rows):
+            progress.close()
+
+    def _archive(self, folder: pathlib.Path) -> Archive:
+        return Archive(folder, missing=self.missing())
 
     def _checked_rows(self, archive: Archive) -> Iterator[dict[str, Any]]:
         number, rows = 0, self.rows(archive)
@@ -87,6 +106,25 @@ class QualityBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return f'get {self.FILES} from {self.HOMEPAGE}'
 
 
+def part_ends(sizes: Sequence[int], *, limit: int) -> list[int]:
+    """Cuts a sequence of files into parts of at most `limit` bytes (of one file, if it is larger).
+
+    Args:
+        sizes: Bytes of each file.
+        limit: Bytes of a part.
+
+    Returns:
+        The number of files up to the end of each part; the last is that of all.
+    """
+    ends, total = [], 0
+    for number, size in enumerate(sizes):
+        if number and total + size > limit:
+            ends.append(number)
+            total = 0
+        total += size
+    return [*ends, len(sizes)]
+
+
 def _number(cell) -> float:
     return float('nan') if cell in ('', None) else float(cell)
 
@@ -105,27 +143,16 @@ def load(builder_class: type[QualityBuilder], config, split: str) -> Source:
         InputError: On a missing archive or file, saying where it goes and where it is published.
     """
     directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
-    builder = _open(builder_class, directory)
-    if not pathlib.Path(builder.data_dir).exists():
+
+    def downloaded(builder: QualityBuilder):
         folder = config.get('archive_directory', '')
         folder = pathlib.Path(folder or directory / 'downloads' / 'manual' / builder.name)
-        _build(builder, folder.expanduser())
-        builder = _open(builder_class, directory)
+        folder = folder.expanduser()
+        if not folder.is_dir() or not any(folder.iterdir()):
+            raise InputError(f'{builder.name} is downloaded by hand: {builder.missing()} '
+                             f'and put it into {folder}')
+        return {'download_config': tfds.download.DownloadConfig(manual_dir=str(folder))}
+
+    builder = open_prepared(
+        lambda: builder_class(data_dir=str(directory), file_format='array_record'), downloaded)
     return quality_source(TfdsSource(builder), config, split, labels=LABELS[builder.name])
-
-
-def _open(builder_class: type[QualityBuilder], directory: pathlib.Path) -> QualityBuilder:
-    return builder_class(data_dir=str(directory), file_format='array_record')
-
-
-def _build(builder: QualityBuilder, folder: pathlib.Path) -> None:
-    if not folder.is_dir() or not any(folder.iterdir()):
-        raise InputError(f'{builder.name} is downloaded by hand: {builder.missing()} '
-                         f'and put it into {folder}')
-    try:
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=str(folder)))
-    except OSError:
-        # Another process of this run may have built it meanwhile; then its result is taken.
-        if not pathlib.Path(builder.data_dir).exists():
-            raise
