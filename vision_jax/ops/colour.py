@@ -24,6 +24,7 @@ YIQ_MATRICES = {
     'four_digits': (
         (0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)),
 }
+CHROMA_CENTRE = 128 / 255  # JFIF 1.02
 # Linear sRGB to CIE XYZ under D65 (B. Lindbloom, www.brucelindbloom.com, "RGB/XYZ Matrices").
 RGB_TO_XYZ = np.array([
     [0.4124564, 0.3575761, 0.1804375],
@@ -75,22 +76,32 @@ def rgb_to_grey(image, *, weights: str = 'bt601', round_to_8bit: bool = False):
 
 
 def rgb_to_ycbcr(image, *, full_range: bool = True):
-    """Y'CbCr of BT.601, chroma centred on 0.5 (128/255 in studio range).
+    """Y'CbCr of BT.601, chroma centred on 128/255 in both ranges.
+
+    Full range: `Y = 0.299 R + 0.587 G + 0.114 B`, `Cb = (B - Y) / 1.772 + 128/255`,
+    `Cr = (R - Y) / 1.402 + 128/255`.
 
     Args:
         image: `*b h w 3` in [0, 1].
-        full_range: True for JPEG (JFIF 1.02): all three in [0, 1]. False for studio range as in
-            MATLAB's rgb2ycbcr: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255.
+        full_range: True for JPEG: Y in [0, 1], Cb and Cr in [0.5, 255.5] / 255. False for studio
+            range as in MATLAB's rgb2ycbcr: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255.
 
     Returns:
-        `*b h w 3`.
+        `*b h w 3`, neither rounded nor clipped.
+
+    Source:
+        JFIF 1.02, "Conversion to and from RGB"; ITU-R BT.601 for studio range.
+
+    Notes:
+        OpenCV centres the chroma of floats on 0.5, that of 8 bits on 128.
     """
     _check_rgb(image)
     red, green, blue = _planes(image)
     luma, = _mix((red, green, blue), [BT601])
     blue_difference, red_difference = (blue - luma) / 1.772, (red - luma) / 1.402
     if full_range:
-        return jnp.stack([luma, blue_difference + 0.5, red_difference + 0.5], axis=-1)
+        return jnp.stack(
+            [luma, blue_difference + CHROMA_CENTRE, red_difference + CHROMA_CENTRE], axis=-1)
     planes = [16 + 219 * luma, 128 + 224 * blue_difference, 128 + 224 * red_difference]
     return jnp.stack(planes, axis=-1) / 255
 
@@ -108,7 +119,8 @@ def ycbcr_to_rgb(image, *, full_range: bool = True):
     _check_rgb(image)
     luma, blue_difference, red_difference = _planes(image)
     if full_range:
-        blue_difference, red_difference = blue_difference - 0.5, red_difference - 0.5
+        blue_difference = blue_difference - CHROMA_CENTRE
+        red_difference = red_difference - CHROMA_CENTRE
     else:
         luma = (255 * luma - 16) / 219
         blue_difference = (255 * blue_difference - 128) / 224

@@ -28,7 +28,6 @@ CHROMA_TABLE = np.array([
     [47, 66, 99, 99, 99, 99, 99, 99],
     *[[99] * 8] * 4,
 ])
-CHROMA_OFFSET = 0.5  # JFIF centres 8-bit chroma on 128, not on 127.5
 
 
 def jpeg(image, *, quality):
@@ -55,7 +54,7 @@ def jpeg(image, *, quality):
     check_image('image', image, channels=3)
     *_, height, width, _ = image.shape
     ycbcr = _pad_edge(255 * colour.rgb_to_ycbcr(_to_8bit(image)), 2 * SIZE)
-    luma, chroma = jnp.round(ycbcr[..., :1]), jnp.round(ycbcr[..., 1:] + CHROMA_OFFSET)
+    luma, chroma = jnp.round(ycbcr[..., :1]), jnp.round(ycbcr[..., 1:])
     luma = _code_blocks(luma, quality_table(LUMA_TABLE, quality))
     chroma = _code_blocks(_halve(chroma), quality_table(CHROMA_TABLE, quality))
     # libjpeg interpolates the chroma of the image alone, without its padding
@@ -63,8 +62,7 @@ def jpeg(image, *, quality):
     chroma = _double(_double(chroma, -3), -2)
     bias = (8 - np.arange(chroma.shape[-2]) % 2) / 16  # 8, 7, 8, 7, ... across
     chroma = jnp.floor(chroma + _along_columns(bias, chroma))[..., :height, :width, :]
-    luma, chroma = luma[..., :height, :width, :], chroma - CHROMA_OFFSET
-    decoded = jnp.concatenate([luma, chroma], axis=-1) / 255
+    decoded = jnp.concatenate([luma[..., :height, :width, :], chroma], axis=-1) / 255
     return _to_8bit(jnp.clip(colour.ycbcr_to_rgb(decoded), 0.0, 1.0))
 
 
