@@ -91,6 +91,23 @@ def test_labelled_images_show_the_unseen_distortion_on_training_photographs(tabl
     assert all(len(set(draw)) == 5 for draw in rows)
 
 
+def one_run(table, run) -> protocol.Columns:
+    """The columns of a single run."""
+    columns = protocol.on_device(table, [run])
+    return columns._replace(quality=columns.quality[0])
+
+
+def test_labels_are_standardised_by_the_training_part(table, splits):
+    runs = [protocol.Run(split, (0, 0)) for split in splits]
+    labels = protocol.on_device(table, runs).quality
+    for run, standardised in zip(runs, labels, strict=True):
+        rows = rows_of(table, run.split.train_photographs, run.split.train_distortions)
+        np.testing.assert_allclose(standardised[rows].mean(), 0, atol=1e-5)
+        np.testing.assert_allclose(standardised[rows].std(), 1, rtol=1e-5)
+        slope = np.polyfit(table.quality, standardised, 1)[0]
+        np.testing.assert_allclose(slope, 1 / table.quality[rows].std(), rtol=1e-4)
+
+
 @pytest.mark.parametrize('name', ['joint', 'maml'])
 def test_all_runs_at_once_equal_the_engines_step_run_by_run(table, splits, name):
     runs = [protocol.Run(split, (0, index)) for index, split in enumerate(splits)]
@@ -102,9 +119,9 @@ def test_all_runs_at_once_equal_the_engines_step_run_by_run(table, splits, name)
         learner = maml(TASK, inner_lr=0.3, inner_steps=2)
     optimizer = optim.make_optimizer(method(name).optimizer)
     step = build_train_step(learner, optimizer)
-    columns, keys = protocol.on_device(table), jax.random.split(jax.random.key(0), len(runs))
+    keys = jax.random.split(jax.random.key(0), len(runs))
     for index, run in enumerate(runs):
-        episodes = name == 'maml'
+        episodes, columns = name == 'maml', one_run(table, run)
         rows = protocol.draw_rows(method(name), table, run, episodes=episodes)
         begin = protocol.initial_rows(table, run, episodes=episodes)
         current = state.create(learner, optimizer, protocol.take(columns, begin), keys[index])

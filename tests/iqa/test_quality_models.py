@@ -93,23 +93,45 @@ def model_and_variables():
     return model, jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))(image), image
 
 
-def test_features_are_what_a_further_blur_changes(model_and_variables):
+def test_features_are_statistics_and_what_a_further_blur_changes(model_and_variables):
     model, variables, image = model_and_variables
     blurred = np.stack([
         scipy.ndimage.gaussian_filter(np.asarray(picture), (1.2, 1.2, 0)) for picture in image
     ])
-    both = [model.apply(variables, x, method='statistics') for x in (image, blurred)]
+    sharp, soft = [model.apply(variables, x, method='statistics') for x in (image, blurred)]
     features = model.apply(variables, image, method='features')
-    assert features.shape == (2, 2 * (32 + 16))
-    np.testing.assert_allclose(features, both[0] - both[1], rtol=1e-3, atol=1e-4)
+    assert features.shape == (2, 4 * (32 + 16))
+    expected = np.concatenate([sharp, sharp - soft], axis=1)
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_linear_head_standardises_by_its_first_batch_and_clips(model_and_variables):
-    x = rng().normal(3.0, 2.0, size=(50, 4)).astype(np.float32)
-    head = stage_statistics.LinearHead()
+def whitened(head, x, again=None):
+    """What a head that is initialised on `x` makes of another batch."""
     variables = head.init(jax.random.key(0), x, train=False)
-    _, intermediates = head.apply(variables, x + 100, train=True)
-    np.testing.assert_allclose(intermediates['standardised'], 5 / 2, rtol=1e-6)
-    _, intermediates = head.apply(variables, x, train=False)
+    return head.apply(variables, x if again is None else again, train=True)[1]['whitened']
+
+
+def test_linear_head_standardises_by_its_first_batch_and_clips():
+    x = rng().normal(3.0, 2.0, size=(50, 4)).astype(np.float32)
+    head = stage_statistics.LinearHead(whitening=0.0)
+    np.testing.assert_allclose(whitened(head, x, x + 100), 5 / 2, rtol=1e-5)
     expected = np.clip((x - x.mean(0)) / (x.std(0) + 1e-3), -5, 5) / 2
-    np.testing.assert_allclose(intermediates['standardised'], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(whitened(head, x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_linear_head_whitens_by_the_power_asked_for():
+    x = (rng().normal(size=(4000, 4)) @ rng().normal(size=(4, 4))).astype(np.float32)
+    covariance = np.cov(x / x.std(0), rowvar=False)
+    for power in (0.4, 1.0):
+        head = stage_statistics.LinearHead(clip=1e3, whitening=power, ridge=0.0)
+        ours = np.cov(whitened(head, x) * 2, rowvar=False)
+        values, vectors = np.linalg.eigh(covariance)
+        expected = (vectors * values ** (1 - power)) @ vectors.T
+        np.testing.assert_allclose(ours, expected, rtol=0.02, atol=0.02)
+
+
+def test_linear_head_bears_fewer_images_than_features():
+    x = rng().normal(size=(3, 40)).astype(np.float32)
+    z = whitened(stage_statistics.LinearHead(), x, rng().normal(size=(100, 40)))
+    assert np.isfinite(z).all()
+    assert np.abs(z).max() < 40

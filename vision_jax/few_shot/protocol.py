@@ -33,10 +33,18 @@ class Run(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The table on the device."""
+    """The table on the device; labels are standardised by each run's training part.
+
+    Attributes:
+        features: `[n, d]`, shared by all runs.
+        quality: `[runs, n]`.
+    """
 
     features: jax.Array
     quality: jax.Array
+
+
+OVER_RUNS = Columns(None, 0)  # what `jax.vmap` maps over
 
 
 def take(columns: Columns, rows: Any) -> Any:
@@ -79,9 +87,8 @@ def train(task: Task, method, table: Table, runs: Sequence[Run]) -> tuple[Any, A
         end, losses = jax.lax.scan(one_step, begin, rows)
         return end.params, end.model_state, losses
 
-    columns = on_device(table)
-    params, model_state, losses = jax.jit(jax.vmap(one_run, in_axes=(None, 0, 0, 0)))(
-        columns, init_rows, rows, keys
+    params, model_state, losses = jax.jit(jax.vmap(one_run, in_axes=(OVER_RUNS, 0, 0, 0)))(
+        on_device(table, runs), init_rows, rows, keys
     )
     check_losses(method, np.asarray(losses))
     return params, model_state
@@ -126,7 +133,7 @@ def evaluate(
 
     Returns:
         SROCC `[runs, draws, distortions]`, NaN where all predictions are equal; and for every run
-        and distortion the query `rows` with the `predictions [draws, q]`.
+        and distortion the query `rows` with the `predictions [draws, q]`, on the labels' scale.
     """
 
     def predict(params, model_state, features, support_rows, columns):
@@ -139,9 +146,9 @@ def evaluate(
 
     over_draws = jax.vmap(predict, in_axes=(None, None, None, 0, None))
     over_distortions = jax.vmap(over_draws, in_axes=(None, None, 0, 0, None))
-    over_runs = jax.jit(jax.vmap(over_distortions, in_axes=(0, 0, 0, 0, None)))
+    over_runs = jax.jit(jax.vmap(over_distortions, in_axes=(0, 0, 0, 0, OVER_RUNS)))
 
-    columns, queries = on_device(table), [query_rows(table, run) for run in runs]
+    columns, queries = on_device(table, runs), [query_rows(table, run) for run in runs]
     longest = max(len(rows) for by_type in queries for rows in by_type)
     padded = np.array([[np.resize(rows, longest) for rows in by_type] for by_type in queries])
     count = draws if shots else 1
@@ -153,6 +160,8 @@ def evaluate(
     predictions = np.asarray(
         over_runs(params, model_state, columns.features[padded], support, columns)
     )  # [runs, distortions, draws, q]
+    mean, deviation = label_statistics(table, runs)
+    predictions = predictions * deviation[:, None, None, None] + mean[:, None, None, None]
     points = [
         [{'rows': rows, 'predictions': predictions[i, j, :, : len(rows)]}
          for j, rows in enumerate(by_type)]
@@ -178,9 +187,20 @@ def spearman(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.divide((x * y).sum(-1), norm, out=np.full(len(x), np.nan), where=norm > 0)
 
 
-def on_device(table: Table) -> Columns:
-    """The table's features and labels as device arrays."""
-    return Columns(jnp.asarray(table.features), jnp.asarray(table.quality))
+def on_device(table: Table, runs: Sequence[Run]) -> Columns:
+    """The table's features, and its labels as each run sees them, as device arrays."""
+    mean, deviation = label_statistics(table, runs)
+    quality = (table.quality[None] - mean[:, None]) / deviation[:, None]
+    return Columns(jnp.asarray(table.features), jnp.asarray(quality, jnp.float32))
+
+
+def label_statistics(table: Table, runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the labels that each run may train on, `[runs]` both."""
+    parts = [
+        table.quality[rows_of(table, run.split.train_photographs, run.split.train_distortions)]
+        for run in runs
+    ]
+    return np.array([part.mean() for part in parts]), np.array([part.std() for part in parts])
 
 
 def stack(trees: list) -> Any:

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 import json
 import pathlib
 
@@ -40,7 +41,7 @@ def summarise(scores: dict[str, dict[int, np.ndarray]]) -> dict:
 
     Returns:
         `table` (method to K to interval) and `margins` ('a - b' to K to the interval of the
-        paired difference over splits).
+        paired difference over splits, for every method a and those before it).
     """
     splits = {
         method: {k: np.nanmean(values, axis=(1, 2, 3)) for k, values in by_k.items()}
@@ -48,7 +49,7 @@ def summarise(scores: dict[str, dict[int, np.ndarray]]) -> dict:
     }
     table = {m: {k: interval(v) for k, v in by_k.items()} for m, by_k in splits.items()}
     margins = {}
-    for a, b in [(a, b) for a in splits for b in splits if a != b and a.startswith('maml')]:
+    for b, a in itertools.combinations(splits, 2):
         shared = [k for k in splits[a] if k in splits[b]]
         margins[f'{a} - {b}'] = {k: interval(splits[a][k] - splits[b][k]) for k in shared}
     return {'table': table, 'margins': margins}

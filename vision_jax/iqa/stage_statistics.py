@@ -1,11 +1,11 @@
-"""Quality from what blurring once more does to a classifier's early stages, and a small head.
+"""Quality from a classifier's early stages, from what a further blur does to them, and a small head.
 
 Late features of a classifier are trained to ignore distortions; the channel-wise mean and spread
 of its early stages see them, but see the content too. What a further blur changes in them depends
 on the content far less: an image that is blurred already changes little, noise vanishes, edges of
-blocks soften (the idea of Crete et al.'s blur metric, on features instead of pixels). With the
-trunk frozen these statistics are computed once an image (`StageStatistics.features`), and whatever
-adapts, adapts the head.
+blocks soften (the idea of Crete et al.'s blur metric, on features instead of pixels). Both are
+features here. With the trunk frozen they are computed once an image (`StageStatistics.features`),
+and whatever adapts, adapts the head.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ from vision_jax.nn import efficientnet_lite
 from vision_jax.ops import filters
 
 VARIANTS = {
-    # Stage names of `nn.efficientnet_lite`: everything up to stride 8.
-    'lite0': {'trunk': 'lite0', 'stages': ('stem', 'stage0', 'stage1', 'stage2')},
+    # Stage names of `nn.efficientnet_lite`: everything up to stride 16.
+    'lite0': {'trunk': 'lite0', 'stages': ('stem', 'stage0', 'stage1', 'stage2', 'stage3')},
 }
 EPSILON = 1e-6  # added to the variance before the logarithm
 
@@ -41,18 +41,26 @@ def channel_statistics(x: jax.Array) -> jax.Array:
 
 
 class LinearHead(nn.Module):
-    """Standardises features by fixed statistics and maps them linearly to one number.
+    """Whitens features in part, by fixed statistics, and maps them linearly to one number.
+
+    Formula: `q = w . B z / sqrt(d) + b`, `z = clip((x - mean) / deviation)`,
+    `B = (C / mean variance + ridge I)^(-whitening / 2)` with the covariance `C` of `z`.
 
     The statistics are those of the batch that the module is initialised on (the training
-    features), and stay as they are: inside an inner loop they must not follow one task.
-    Standardised features are clipped to [-5, 5] and divided by sqrt(d), so that one inner
-    learning rate serves any number of features.
+    features), and stay as they are: inside an inner loop they must not follow one task. With
+    `whitening` between 0 and 1 a few gradient steps also reach directions in which the features
+    vary little; the root of d lets one inner learning rate serve any number of features.
 
     Attributes:
         clip: Bound on standardised features.
+        whitening: 0 for none, 1 for all.
+        ridge: Added to the variances, as a share of their mean: batches of fewer images than
+            features leave some at 0.
     """
 
     clip: float = 5.0
+    whitening: float = 0.4
+    ridge: float = 0.01
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -60,9 +68,17 @@ class LinearHead(nn.Module):
         mean = self.variable('statistics', 'mean', lambda: x.mean(0))
         deviation = self.variable('statistics', 'deviation', lambda: x.std(0) + 1e-3)
         z = jnp.clip((x - mean.value[None]) / deviation.value[None], -self.clip, self.clip)
-        z = z / jnp.sqrt(x.shape[-1])
+        basis = self.variable('statistics', 'basis', lambda: self.basis(z))  # [d, d]
+        z = z @ basis.value / jnp.sqrt(x.shape[-1])
         quality = nn.Dense(1, kernel_init=nn.initializers.zeros_init(), name='output')(z)[..., 0]
-        return quality, {'standardised': z}
+        return quality, {'whitened': z}
+
+    def basis(self, z: jax.Array) -> jax.Array:
+        """`B` of standardised features `[n, d]`: symmetric, `[d, d]`."""
+        centred = z - z.mean(0)[None]
+        variances, directions = jnp.linalg.eigh(centred.T @ centred / len(z))
+        share = jnp.maximum(variances, 0) / jnp.maximum(variances.mean(), EPSILON) + self.ridge
+        return (directions * share[None] ** (-self.whitening / 2)) @ directions.T
 
 
 class StageStatistics(nn.Module):
@@ -72,8 +88,8 @@ class StageStatistics(nn.Module):
         trunk: Module with the intermediates named in `stages`.
         head: Module `features [b, d] -> (quality [b], intermediates)`.
         stages: Names of the intermediates to take.
-        reblur: Standard deviation in pixels of the blur whose effect on the statistics is the
-            feature; 0 takes the statistics themselves.
+        reblur: Standard deviation in pixels of the blur whose effect on the statistics is taken
+            besides the statistics themselves; 0 for none.
     """
 
     trunk: nn.Module
@@ -85,7 +101,9 @@ class StageStatistics(nn.Module):
         """Statistics of the stages for images `[b, h, w, 3]` in [0, 1]: `[b, d]`."""
         if not self.reblur:
             return self.statistics(x)
-        return self.statistics(x) - self.statistics(filters.gaussian_blur(x, self.reblur))
+        sharp = self.statistics(x)
+        change = sharp - self.statistics(filters.gaussian_blur(x, self.reblur))
+        return jnp.concatenate([sharp, change], axis=-1)
 
     def statistics(self, x: jax.Array) -> jax.Array:
         """`channel_statistics` of each stage, side by side: `[b, d]`."""

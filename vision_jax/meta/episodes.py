@@ -20,7 +20,7 @@ def episodic(
     """A task over batches of episodes from functions of one episode.
 
     Args:
-        init: `(key, support of one task) -> (params, model_state)`.
+        init: `(key, support of all tasks as one batch) -> (params, model_state)`.
         learn: `(params, model_state, episode, key, train) -> (loss, (model_state, sums))`.
         adapt_to: `(params, model_state, support, key) -> (params, model_state)`, with the inner
             task's parameters.
@@ -37,7 +37,8 @@ def episodic(
 
     def meta_init(key, batch):
         check_episodes(batch)
-        return init(key, jax.tree.map(lambda x: x[0], batch['support']))
+        support = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch['support'])
+        return init(key, support)
 
     def meta_loss(params, model_state, batch, key, train):
         def one(episode, key):
