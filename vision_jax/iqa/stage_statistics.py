@@ -1,4 +1,4 @@
-"""Quality from a classifier's early stages, from what a further blur does to them, and a small head.
+"""Quality from a classifier's early stages, what a further blur does to them, and a small head.
 
 Late features of a classifier are trained to ignore distortions; the channel-wise mean and spread
 of its early stages see them, but see the content too. What a further blur changes in them depends
