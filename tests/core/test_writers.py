@@ -154,6 +154,14 @@ def test_a_short_work_has_a_line_a_step():
     assert len(stream.getvalue().splitlines()) == 2
 
 
+def test_steps_done_many_at_a_time_have_their_lines():
+    stream = io.StringIO()
+    progress = writers.Progress(100, stream=stream, unit='image', title='x', lines=2)
+    for step in (45, 90, 100):
+        progress.advance(step)
+    assert [line.split()[1] for line in stream.getvalue().splitlines()] == ['90/100', '100/100']
+
+
 def test_finite_json_reaches_into_everything():
     value = {'a': [np.nan, 1, {'b': -np.inf}], 'c': (True, None, 'x', 0.5)}
     assert writers.finite_json(value) == {'a': [None, 1, {'b': None}], 'c': [True, None, 'x', 0.5]}

@@ -73,17 +73,18 @@ class Progress:
                  unit: str = 'step', title: str = '', lines: int = 0):
         self._stream = stream or sys.stderr
         self._total, self._first, self._begin = total, step, time.monotonic()
-        self._unit, self._title, self._lines = unit, title, lines
+        self._unit, self._title, self._lines, self._done = unit, title, lines, step
         self._bar = None
         if self._stream.isatty():
             self._bar = tqdm.tqdm(total=total, initial=step, unit=unit, desc=title or None,
                                   file=self._stream, dynamic_ncols=True)
 
     def advance(self, step: int) -> None:
-        """Notes that a step is done."""
+        """Notes that everything up to a step is done."""
+        before, self._done = self._done, step
         if self._bar is not None:
-            self._bar.update(step - self._bar.n)
-        elif step * self._lines // self._total > (step - 1) * self._lines // self._total:
+            self._bar.update(step - before)
+        elif step * self._lines // self._total > before * self._lines // self._total:
             self._line(f'{self._title} {step}/{self._total} {self._unit}s  {self._rate(step)}')
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:

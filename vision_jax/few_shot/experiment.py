@@ -7,10 +7,10 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from vision_jax import catalog, data
 from vision_jax.core.task import Task
+from vision_jax.core.writers import Progress
 from vision_jax.data.distortions import DISTORTIONS
 from vision_jax.few_shot import protocol, report
 from vision_jax.few_shot.table import Table, build_table, draw_splits
@@ -95,18 +95,20 @@ def compare(options, task: Task, table: Table):
     runs = [protocol.Run(split, (options.split_seed, index, seed))
             for index, split in enumerate(splits) for seed in range(options.seeds)]
     scores, points = {}, {}
-    work = tqdm(total=len(options.methods) * (1 + len(options.shots)), desc='methods',
-                unit='phase', disable=None)
-    for method in sorted(options.methods.values(), key=lambda method: method.order):
+    each = 1 + len(options.shots)
+    progress = Progress(len(options.methods) * each, unit='phase', title='methods',
+                        lines=len(options.methods))
+    methods = sorted(options.methods.values(), key=lambda method: method.order)
+    for number, method in enumerate(methods):
         params, model_state = protocol.train(task, method, table, runs)
-        work.update()
+        progress.advance(number * each + 1)
         scores[method.title] = {}
-        for shots in options.shots:
+        for phase, shots in enumerate(options.shots):
             by_run, queries = protocol.evaluate(
                 task, method.adaptation, params, model_state, table, runs,
                 shots=shots, draws=options.draws,
             )
-            work.update()
+            progress.advance(number * each + 2 + phase)
             if np.isnan(by_run).all():  # an untrained head predicts one number for all
                 continue
             scores[method.title][shots] = by_run.reshape(
@@ -114,7 +116,7 @@ def compare(options, task: Task, table: Table):
             )
             if shots == SCATTER_SHOTS:
                 points[method.title] = scatter_points(table, runs[0], queries[0])
-    work.close()
+    progress.close()
     return scores, points
 
 

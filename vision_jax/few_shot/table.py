@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vision_jax.core.errors import InputError
+from vision_jax.core.writers import Progress
 from vision_jax.data import pipeline
 from vision_jax.data.sources import Source
 
@@ -75,8 +75,11 @@ def _extract_all(source: Source, extract: Callable) -> np.ndarray:
         source, {'batch_size': BATCH_SIZE}, seed=0, process_index=0, process_count=1
     )
     features = []
-    for batch in tqdm(batches, total=len(batches), desc='features', unit='batch', disable=None):
+    progress = Progress(len(source), unit='image', title='features', lines=10)
+    for batch in batches:
         features.append(np.asarray(extract(batch['image']))[batch['mask'] > 0])
+        progress.advance(sum(map(len, features)))
+    progress.close()
     return np.concatenate(features)
 
 
