@@ -32,7 +32,7 @@ def _command(arguments: Sequence[str]) -> None:
     from vision_jax.core import workdir, writers
 
     if options.config:
-        config = config_lib.load(options.config, overrides)
+        config = config_lib.load(options.config, overrides=overrides)
     else:
         plain = workdir.read_config(pathlib.Path(options.workdir))
         config = config_lib.override(config_lib.from_plain(plain), overrides)

@@ -27,7 +27,7 @@ def _command(arguments: Sequence[str]) -> None:
     from vision_jax.core import config
     from vision_jax.few_shot import experiment, report
 
-    result = experiment.run(config.load(options.config, overrides), options.workdir)
+    result = experiment.run(config.load(options.config, overrides=overrides), options.workdir)
     label = result['protocol']['label']
     print(f'\nSROCC on unseen photographs, unseen distortions; label: {label}')
     print(report.as_text(result))

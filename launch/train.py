@@ -31,7 +31,7 @@ def _command(arguments: Sequence[str]) -> None:
     from vision_jax import train
     from vision_jax.core import config
 
-    result = train.run(config.load(options.config, overrides), options.workdir)
+    result = train.run(config.load(options.config, overrides=overrides), options.workdir)
     if jax.process_index() == 0 and result['finished']:
         print(f'{options.workdir}/result.json')
     elif jax.process_index() == 0:

@@ -170,6 +170,9 @@ CATALOG: dict[str, Metric | Model | Method] = {
 def entry(name: str) -> Metric | Model | Method:
     """The row of `name`.
 
+    Args:
+        name: Of a method.
+
     Raises:
         InputError: If there is no such name; the message gives the nearest one.
     """
@@ -181,6 +184,9 @@ def entry(name: str) -> Metric | Model | Method:
 def get(name: str) -> Any:
     """The function of `name`, imported now.
 
+    Args:
+        name: Of a method.
+
     Raises:
         InputError: If there is no such name.
     """
@@ -188,7 +194,12 @@ def get(name: str) -> Any:
 
 
 def names(*, domain: str | None = None, kind: str | None = None) -> list[str]:
-    """Names in the table's order, optionally of one domain and one kind only."""
+    """Names in the table's order, optionally of one domain and one kind only.
+
+    Args:
+        domain: One of the domains; none for all.
+        kind: A kind, as `full_reference`; none for all.
+    """
     return [
         name
         for name, row in CATALOG.items()
@@ -197,6 +208,10 @@ def names(*, domain: str | None = None, kind: str | None = None) -> list[str]:
 
 
 def resolve(path: str) -> Any:
-    """Imports `module:attribute` and returns the attribute."""
+    """Imports `module:attribute` and returns the attribute.
+
+    Args:
+        path: `module:attribute`.
+    """
     module, attribute = path.split(':')
     return getattr(importlib.import_module(module), attribute)

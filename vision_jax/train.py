@@ -108,7 +108,7 @@ def evaluate(
     workdir.check(folder, trained)
     parts = make_parts(config, task=task, sources=sources, devices=devices)
     batch = next(iter(_eval_batches(config, parts.sources)))
-    with open_checkpoints(config, folder, trained) as checkpoints:
+    with open_checkpoints(config, folder, trained=trained) as checkpoints:
         step = _choose(checkpoints, checkpoint)
         target = jax.eval_shape(lambda: make_state(config, parts, batch))
         state = parallel.replicate(checkpoints.restore(target, step).state, parts.layout)
@@ -193,7 +193,8 @@ def make_begin(config, parts: Parts, batches, checkpoints: Checkpoints) -> loop.
     key = parallel.replicate(rng.run_key(config.seed), parts.layout)
     step = checkpoints.latest_step()
     if step is None:
-        state = make_state(config, parts, batch, initial_weights(config, parts.task, batch))
+        state = make_state(
+            config, parts, batch, variables=initial_weights(config, parts.task, batch))
         return loop.Begin(parallel.replicate(state, parts.layout), key)
     if step > config.train.steps:
         raise InputError(f'the run is at step {step} already, beyond '
@@ -208,7 +209,7 @@ def make_begin(config, parts: Parts, batches, checkpoints: Checkpoints) -> loop.
 
 
 def make_state(
-    config, parts: Parts, batch: Batch, variables: dict[str, Any] | None = None
+    config, parts: Parts, batch: Batch, *, variables: dict[str, Any] | None = None
 ) -> state_lib.TrainState:
     """The state before the first step."""
     return state_lib.create(
@@ -232,7 +233,7 @@ def initial_weights(config, task: Task, batch: Batch) -> dict[str, Any] | None:
 
 
 def open_checkpoints(
-    config, folder: pathlib.Path, trained: dict[str, Any] | None = None
+    config, folder: pathlib.Path, *, trained: dict[str, Any] | None = None
 ) -> Checkpoints:
     """The checkpoints below a run's folder; `trained` is their config if it is another."""
     return Checkpoints(
@@ -264,7 +265,7 @@ def _train(
     )
     try:
         with StopSignal() as stop:
-            placed = pipeline.prefetch_to_device(batches, place, config.data.prefetch)
+            placed = pipeline.prefetch_to_device(batches, place, size=config.data.prefetch)
             return trainer.run(begin, placed, stop)
     finally:
         batches.close()

@@ -26,7 +26,7 @@ def path(tmp_path):
 
 def test_a_variant_and_overrides(path):
     assert config.load(path).train.steps == 30
-    made = config.load(f'{path}:smoke', [
+    made = config.load(f'{path}:smoke', overrides=[
         'seed=7', 'optimizer.learning_rate=1e-2', 'data.flip=false', 'evaluators=("correlation",)',
         'weights.path=a=b.npz', 'optimizer.freeze=["a/.*"]',
     ])
@@ -75,7 +75,7 @@ def test_a_wrong_override_is_answered(text, message):
 )
 def test_a_value_out_of_range_is_answered(path, text, message):
     with pytest.raises(InputError, match=message):
-        config.load(path, [text])
+        config.load(path, overrides=[text])
 
 
 def test_a_missing_key_or_a_wrong_type_is_answered():

@@ -357,7 +357,7 @@ def test_batches_range_and_identities(tile, row):
                          ids=lambda row: row.name)
 def test_a_traced_level_gives_the_same(tile, row):
     def at(value):
-        return d.apply(row, KEY, tile, value)
+        return d.apply(KEY, tile, value, row=row)
 
     value = row.levels[1]
     differs = np.abs(jax.jit(at)(value) - at(value)) > 2e-5

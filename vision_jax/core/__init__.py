@@ -1,0 +1,1 @@
+"""The engine: tasks, steps, devices, loops, checkpoints, configs and logs of all domains."""

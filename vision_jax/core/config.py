@@ -45,7 +45,7 @@ BEST_MODES = ('max', 'min')
 BOOLEANS = {'true': True, '1': True, 'false': False, '0': False}
 
 
-def load(name: str, overrides: Iterable[str] = ()) -> ml_collections.ConfigDict:
+def load(name: str, *, overrides: Iterable[str] = ()) -> ml_collections.ConfigDict:
     """Reads a config file and applies overrides.
 
     Args:
@@ -169,12 +169,12 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     return from_plain(json.loads(text))
 
 
-def flatten(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], *, prefix: str = '') -> dict[str, Any]:
     """Nested dicts to one dict with dotted keys; an empty section counts as a value."""
     flat = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f'{prefix}{key}.'))
+            flat.update(flatten(value, prefix=f'{prefix}{key}.'))
         else:
             flat[prefix + key] = value
     return flat

@@ -54,7 +54,7 @@ class Layout:
         return NamedSharding(self.local_mesh, spec)
 
 
-def make_layout(backend: str = 'pmap', *, devices: Sequence[jax.Device] | None = None) -> Layout:
+def make_layout(backend: str, *, devices: Sequence[jax.Device] | None = None) -> Layout:
     """The layout of a run.
 
     Args:

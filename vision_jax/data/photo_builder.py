@@ -182,7 +182,7 @@ def _levels(row: distortions.Distortion, config: PhotoConfig, tiles: Tiles) -> I
     values, options = tile_parameters(row, config.tile)
 
     def apply(key, images, value):
-        return jnp.round(255 * distortions.apply(row, key, images, value, **options))
+        return jnp.round(255 * distortions.apply(key, images, value, row=row, **options))
 
     jitted = jax.jit(apply, static_argnums=() if row.traced else 2)
     for value in values:

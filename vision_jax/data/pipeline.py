@@ -178,7 +178,7 @@ def share_of_batch(batch_size: int, process_count: int) -> int:
     return batch_size // process_count
 
 
-def prefetch_to_device(iterator: BatchIterator, place: Callable[[Batch], Any], size: int = 2,
+def prefetch_to_device(iterator: BatchIterator, place: Callable[[Batch], Any], *, size: int = 2,
                        ) -> Iterator[tuple[Any, dict[str, int]]]:
     """Places batches on devices ahead of their use.
 

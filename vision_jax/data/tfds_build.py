@@ -31,7 +31,7 @@ def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
     return pathlib.Path(builder.data_dir).exists()
 
 
-def open_prepared(make: Callable[[], tfds.core.DatasetBuilder],
+def open_prepared(make: Callable[[], tfds.core.DatasetBuilder], *,
                   options: Callable[[tfds.core.DatasetBuilder], dict[str, Any]] = lambda _: {}):
     """A builder whose files are there: written now unless they were.
 

@@ -13,6 +13,9 @@ EVALUATORS = {
 def get(name: str) -> Callable[..., dict[str, float]]:
     """The `evaluate` function of an evaluator, imported now.
 
+    Args:
+        name: A key of `EVALUATORS`.
+
     Raises:
         InputError: On an unknown name; the message gives the nearest one.
     """

@@ -16,13 +16,29 @@ from vision_jax.evaluators.logistic import CURVES, fit_logistic
 
 
 def srocc(prediction, label) -> float:
-    """Spearman's rank correlation: Pearson's of the ranks, ties having their mean rank."""
+    """Spearman's rank correlation: Pearson's of the ranks, ties having their mean rank.
+
+    Args:
+        prediction: `[n]`, on any scale.
+        label: `[n]`.
+
+    Returns:
+        In [-1, 1]; NaN where either is constant.
+    """
     x, y = _pair(prediction, label)
     return _pearson(rankdata(x), rankdata(y))
 
 
 def krocc(prediction, label) -> float:
-    """Kendall's tau-b: (concordant - discordant pairs) over their count, corrected for ties."""
+    """Kendall's tau-b: (concordant - discordant pairs) over their count, corrected for ties.
+
+    Args:
+        prediction: `[n]`, on any scale.
+        label: `[n]`.
+
+    Returns:
+        In [-1, 1]; NaN where either is constant.
+    """
     x, y = _pair(prediction, label)
     return float(kendalltau(x, y).statistic) if _varied(x, y) else np.nan
 
@@ -44,7 +60,14 @@ def plcc(prediction, label, *, fit: str = 'logistic5', start: str = 'standard') 
 
 
 def rmse(prediction, label, *, fit: str = 'logistic5', start: str = 'standard') -> float:
-    """Root mean squared error in the labels' units, after a fit; arguments as in `plcc`."""
+    """Root mean squared error in the labels' units, after a fit; arguments as in `plcc`.
+
+    Args:
+        prediction: `[n]`.
+        label: `[n]`, in the units of the result.
+        fit: As in `plcc`.
+        start: As in `plcc`.
+    """
     x, y = _pair(prediction, label)
     return float(np.sqrt(np.mean((_fitted(x, y, fit, start) - y) ** 2))) if x.size else np.nan
 

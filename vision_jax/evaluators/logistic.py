@@ -8,12 +8,22 @@ from vision_jax.core.errors import InputError, nearest
 
 
 def logistic4(x: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`(b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2`: VQEG FR-TV phase II, 2003."""
+    """`(b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2`: VQEG FR-TV phase II, 2003.
+
+    Args:
+        x: Predictions `[n]`.
+        b: Four parameters.
+    """
     return (b[0] - b[1]) * expit((x - b[2]) / max(abs(b[3]), 1e-12)) + b[1]
 
 
 def logistic5(x: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`b1 (1/2 - 1 / (1 + exp(b2 (x - b3)))) + b4 x + b5`: Sheikh, Sabir, Bovik 2006, Eq. 7."""
+    """`b1 (1/2 - 1 / (1 + exp(b2 (x - b3)))) + b4 x + b5`: Sheikh, Sabir, Bovik 2006, Eq. 7.
+
+    Args:
+        x: Predictions `[n]`.
+        b: Five parameters.
+    """
     return b[0] * (0.5 - expit(-b[1] * (x - b[2]))) + b[3] * x + b[4]
 
 

@@ -67,7 +67,11 @@ class MetaIQA(nn.Module):
 
 
 def imagenet_normalise(x: jax.Array) -> jax.Array:
-    """(x - mean) / std of ImageNet's training images, as torchvision's ResNets expect."""
+    """(x - mean) / std of ImageNet's training images, as torchvision's ResNets expect.
+
+    Args:
+        x: RGB `*b h w 3` in [0, 1].
+    """
     mean = jax.numpy.asarray((0.485, 0.456, 0.406), x.dtype).reshape((1,) * (x.ndim - 1) + (3,))
     std = jax.numpy.asarray((0.229, 0.224, 0.225), x.dtype).reshape((1,) * (x.ndim - 1) + (3,))
     return (x - mean) / std

@@ -77,6 +77,12 @@ def explicit_padding(
 ) -> tuple[tuple[int, int], ...]:
     """Padding in pixels, `((top, bottom), (left, right))`, for any form that `conv2d` takes.
 
+    Args:
+        size: Height and width of the input, in pixels.
+        window: Height and width of the kernel.
+        strides: Down and across.
+        padding: As `conv2d` takes it.
+
     Raises:
         InputError: On a name other than 'SAME' and 'VALID'.
     """

@@ -68,6 +68,10 @@ def normalise(x: jax.Array) -> jax.Array:
 def scaled_stages(width_factor: float, depth_factor: float) -> tuple[Stage, ...]:
     """The stages of a variant: channels in multiples of 8, depths rounded up.
 
+    Args:
+        width_factor: By which channels are multiplied.
+        depth_factor: By which the repeats of a stage are.
+
     Notes: Lite variants keep the depth of the first and the last stage (`fix_head_stem`).
     """
     def channels(stage):

@@ -131,7 +131,15 @@ def ycbcr_to_rgb(image, *, full_range: bool = True):
 
 
 def rgb_to_yiq(image, *, digits: str = 'three_digits'):
-    """NTSC YIQ by the matrix with three digits (MATLAB scripts) or four (piq, scikit-image)."""
+    """NTSC YIQ by the matrix with three digits (MATLAB scripts) or four (piq, scikit-image).
+
+    Args:
+        image: `*b h w 3` in [0, 1].
+        digits: 'three_digits' or 'four_digits'.
+
+    Returns:
+        `*b h w 3`: Y in [0, 1], I in about [-0.6, 0.6], Q in about [-0.53, 0.53].
+    """
     if digits not in YIQ_MATRICES:
         raise InputError(f"digits: unknown name '{digits}'{nearest(digits, YIQ_MATRICES)}")
     _check_rgb(image)
@@ -139,7 +147,11 @@ def rgb_to_yiq(image, *, digits: str = 'three_digits'):
 
 
 def srgb_to_linear(value):
-    """IEC 61966-2-1: `v / 12.92` up to 0.04045, `((v + 0.055) / 1.055)^2.4` above."""
+    """IEC 61966-2-1: `v / 12.92` up to 0.04045, `((v + 0.055) / 1.055)^2.4` above.
+
+    Args:
+        value: An array of any shape, in [0, 1].
+    """
     high = value > 0.04045
     base = (jnp.where(high, value, 1.0) + 0.055) / 1.055
     # exp(p log x): XLA's power costs five times as much on a CPU
@@ -147,7 +159,11 @@ def srgb_to_linear(value):
 
 
 def linear_to_srgb(value):
-    """The inverse of `srgb_to_linear`; negative input stays on the linear part."""
+    """The inverse of `srgb_to_linear`; negative input stays on the linear part.
+
+    Args:
+        value: An array of any shape, in [0, 1].
+    """
     high = value > 0.0031308
     base = jnp.where(high, value, 1.0)
     return jnp.where(high, 1.055 * jnp.exp(jnp.log(base) / 2.4) - 0.055, value * 12.92)
@@ -180,7 +196,16 @@ def rgb_to_lab(image, *, white_point: str = 'D65', linearise: bool = True, axis:
 
 
 def lab_to_rgb(image, *, white_point: str = 'D65', linearise: bool = True):
-    """The inverse of `rgb_to_lab`; not clipped, so colours outside sRGB leave [0, 1]."""
+    """The inverse of `rgb_to_lab`; not clipped, so colours outside sRGB leave [0, 1].
+
+    Args:
+        image: `*b h w 3`, L in [0, 100].
+        white_point: As in `rgb_to_lab`.
+        linearise: As in `rgb_to_lab`.
+
+    Returns:
+        `*b h w 3`.
+    """
     _check_rgb(image)
     lightness, a, b = _planes(image)
     fy = (lightness + 16) / 116
@@ -191,7 +216,14 @@ def lab_to_rgb(image, *, white_point: str = 'D65', linearise: bool = True):
 
 
 def rgb_to_hsv(image):
-    """Hue, saturation and value, all in [0, 1]; hue 0 for grey (its gradient there is zero)."""
+    """Hue, saturation and value, all in [0, 1]; hue 0 for grey (its gradient there is zero).
+
+    Args:
+        image: `*b h w 3` in [0, 1].
+
+    Returns:
+        `*b h w 3`.
+    """
     _check_rgb(image)
     red, green, blue = _planes(image)
     value = jnp.maximum(jnp.maximum(red, green), blue)
@@ -209,6 +241,12 @@ def hsv_to_rgb(image):
     """The inverse of `rgb_to_hsv`.
 
     `v - v s clip(min(k, 4 - k), 0, 1)` with `k = (n + 6 hue) mod 6`, n = 5, 3, 1 for R, G, B.
+
+    Args:
+        image: `*b h w 3` in [0, 1]: hue, saturation, value.
+
+    Returns:
+        `*b h w 3` in [0, 1].
     """
     _check_rgb(image)
     hue, saturation, value = _planes(image)

@@ -125,7 +125,13 @@ def gaussian_blur(image, sigma, *, size: int | None = None, truncate: float = 4.
 
 
 def box_blur(image, size: int, *, padding: str = 'zero'):
-    """Mean of a `size` by `size` window."""
+    """Mean of a `size` by `size` window.
+
+    Args:
+        image: `*b h w c`.
+        size: Of the window, in pixels.
+        padding: As in `filter_separable`.
+    """
     taps = np.full(size, 1 / size)
     return filter_separable(image, taps, taps, padding=padding)
 
@@ -150,13 +156,26 @@ def image_gradients(image, *, kernel: str = 'scharr', padding: str = 'zero'):
 
 
 def gradient_magnitude(image, *, kernel: str = 'scharr', padding: str = 'zero'):
-    """`sqrt(across^2 + down^2)`, with a zero derivative where both are 0."""
+    """`sqrt(across^2 + down^2)`, with a zero derivative where both are 0.
+
+    Args:
+        image: `*b h w c`.
+        kernel: As in `image_gradients`.
+        padding: As in `image_gradients`.
+
+    Returns:
+        `*b h w c`.
+    """
     across, down = image_gradients(image, kernel=kernel, padding=padding)
     return safe_sqrt(across * across + down * down)
 
 
 def safe_sqrt(value):
-    """`sqrt(value)` for `value >= 0`, whose first and second derivatives at 0 are 0, not NaN."""
+    """`sqrt(value)` for `value >= 0`, whose first and second derivatives at 0 are 0, not NaN.
+
+    Args:
+        value: An array of any shape, at least 0.
+    """
     positive = value > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, value, 1.0)), 0.0)
 

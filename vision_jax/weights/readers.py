@@ -16,6 +16,9 @@ from vision_jax.weights.torch_file import load_torch
 def load_safetensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """The tensors of a safetensors file.
 
+    Args:
+        path: Of the file.
+
     Raises:
         InputError: If the file is missing or damaged.
     """
@@ -28,6 +31,9 @@ def load_safetensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
 
 def load_npz(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """The arrays of an npz file; arrays of Python objects, which are pickles, are refused.
+
+    Args:
+        path: Of the file.
 
     Raises:
         InputError: If the file is missing, damaged, or holds Python objects.

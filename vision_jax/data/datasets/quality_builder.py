@@ -154,5 +154,6 @@ def load(builder_class: type[QualityBuilder], config, split: str) -> Source:
         return {'download_config': tfds.download.DownloadConfig(manual_dir=str(folder))}
 
     builder = open_prepared(
-        lambda: builder_class(data_dir=str(directory), file_format='array_record'), downloaded)
+        lambda: builder_class(data_dir=str(directory), file_format='array_record'),
+        options=downloaded)
     return quality_source(TfdsSource(builder), config, split, labels=LABELS[builder.name])

@@ -16,12 +16,23 @@ def dct_matrix() -> np.ndarray:
 
 
 def dct_blocks(image):
-    """DCT of every 8x8 block: `*b h w c -> *b h/8 8 w/8 8 c`, the 8s being frequencies."""
+    """DCT of every 8x8 block: `*b h w c -> *b h/8 8 w/8 8 c`, the 8s being frequencies.
+
+    Args:
+        image: `*b h w c`, h and w multiples of 8.
+    """
     return _transform(image, dct_matrix())
 
 
 def idct_blocks(blocks):
-    """The inverse of `dct_blocks`."""
+    """The inverse of `dct_blocks`.
+
+    Args:
+        blocks: `*b h/8 8 w/8 8 c`.
+
+    Returns:
+        `*b h w c`.
+    """
     *batch, rows, _, columns, _, channels = blocks.shape
     image = blocks.reshape(*batch, rows * SIZE, columns * SIZE, channels)
     return _transform(image, dct_matrix().T).reshape(image.shape)

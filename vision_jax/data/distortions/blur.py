@@ -108,7 +108,7 @@ def motion_blur(key: jax.Array, image, *, length: float):
         kernel = motion_kernel(jax.random.uniform(key, maxval=math.pi), length=length)
         return filters.filter_image(image, kernel.astype(image.dtype), padding='edge')
 
-    return jnp.clip(map_images(blur_one, image, key), 0.0, 1.0)
+    return jnp.clip(map_images(blur_one, image, key=key), 0.0, 1.0)
 
 
 def motion_kernel(angle, *, length: float):

@@ -63,11 +63,18 @@ def colour_shift(key: jax.Array, image, *, pixels):
         blended = mask * green + (1 - mask) * image[..., 1]
         return image.at[..., 1].set(blended)
 
-    return map_images(shift_one, image, key)
+    return map_images(shift_one, image, key=key)
 
 
 def edge_mask(image):
-    """Where `colour_shift` acts: near 1 along edges, near 0 on flat areas, `h w 3 -> h w`."""
+    """Where `colour_shift` acts: near 1 along edges, near 0 on flat areas, `h w 3 -> h w`.
+
+    Args:
+        image: `h w 3` in [0, 1].
+
+    Returns:
+        In [0, 1].
+    """
     grey = colour.rgb_to_grey(image, weights='matlab')[..., 0]
     magnitude = jnp.hypot(*jnp.gradient(grey))
     smooth = filters.gaussian_blur(magnitude[..., None], MASK_SIGMA, size=17, padding='edge')

@@ -30,7 +30,13 @@ def white_noise(key: jax.Array, image, *, variance):
 def colour_component_noise(key: jax.Array, image, *, variance):
     """Gaussian noise in YCbCr of studio range, as MATLAB's rgb2ycbcr gives it (type 12).
 
-    Args and Returns: As `white_noise`.
+    Args:
+        key: As for `white_noise`.
+        image: `*b h w 3` in [0, 1].
+        variance: Of each of Y, Cb and Cr, which span [0, 1].
+
+    Returns:
+        `*b h w 3` in [0, 1].
     """
     check_image('image', image, channels=3)
     ycbcr = colour.rgb_to_ycbcr(image, full_range=False)

@@ -103,7 +103,12 @@ def _line_sums(moments, axis: int, low, high):
 
 
 def nearest_colour(pixels, palette):
-    """The index of the palette's nearest colour, `... 3 -> ...`."""
+    """The index of the palette's nearest colour, `... 3 -> ...`.
+
+    Args:
+        pixels: `... 3`.
+        palette: `n 3`.
+    """
     products = jnp.einsum('...c,nc->...n', pixels, palette, precision=jax.lax.Precision.HIGHEST)
     lengths = (palette ** 2).sum(axis=1)
     lengths = lengths.reshape((1,) * (pixels.ndim - 1) + (-1,))

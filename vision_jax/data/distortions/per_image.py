@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 
 
-def map_images(function: Callable, image, key=None):
+def map_images(function: Callable, image, *, key: jax.Array | None = None):
     """Maps a function of one image `h w c` over `*b h w c`, with a key of its own for each.
 
     Args:

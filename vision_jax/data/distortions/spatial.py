@@ -38,7 +38,7 @@ def jitter(key: jax.Array, image, *, amount):
 
         return jax.lax.scan(one_pass, image, jax.random.split(key, JITTER_PASSES))[0]
 
-    return jnp.clip(map_images(jitter_one, image, key), 0.0, 1.0)
+    return jnp.clip(map_images(jitter_one, image, key=key), 0.0, 1.0)
 
 
 def warp(image, shifts):
@@ -114,7 +114,7 @@ def non_eccentricity_patches(key: jax.Array, image, *, patches):
 
         return jax.lax.fori_loop(0, patches, copy, image)
 
-    return map_images(copy_one, image, key)
+    return map_images(copy_one, image, key=key)
 
 
 def pixelation(image, *, strength: float):
@@ -173,4 +173,4 @@ def colour_blocks(key: jax.Array, image, *, blocks, side: int = BLOCK_SIDE):
 
         return jax.lax.fori_loop(0, blocks, cover, image)
 
-    return map_images(cover_one, image, key)
+    return map_images(cover_one, image, key=key)

@@ -99,6 +99,10 @@ LEVELS = 5
 def find(*, name: str | None = None, number: int | None = None) -> Distortion:
     """The row of `DISTORTIONS` with a name or a number.
 
+    Args:
+        name: In `DISTORTIONS`; or
+        number: in KADID-10k, 1 to 25.
+
     Raises:
         InputError: Unless exactly one is given, and on an unknown one (with the nearest name).
     """
@@ -132,10 +136,18 @@ def distort(key: jax.Array, image, *, name: str | None = None, number: int | Non
     row = find(name=name, number=number)
     if level not in range(1, LEVELS + 1):
         raise InputError(f'level: expected 1 to {LEVELS}, got {level}')
-    return apply(row, key, image, row.levels[level - 1])
+    return apply(key, image, row.levels[level - 1], row=row)
 
 
-def apply(row: Distortion, key: jax.Array, image, value, **options):
-    """Calls the function of a row with the value of its parameter."""
+def apply(key: jax.Array, image, value, *, row: Distortion, **options):
+    """Calls the function of a row with the value of its parameter.
+
+    Args:
+        key: For a type that is random.
+        image: `*b h w 3` in [0, 1].
+        value: Of the parameter `row.parameter`.
+        row: The type.
+        options: Further ones of the function.
+    """
     arrays = (key, image) if row.random else (image,)
     return row.function(*arrays, **{row.parameter: value}, **options)

@@ -53,7 +53,12 @@ def darken(image, *, amount):
 
 
 def mid_tone_curve(value, middle):
-    """The parabola through (0, 0), (0.5, middle) and (1, 1), clipped to [0, 1]."""
+    """The parabola through (0, 0), (0.5, middle) and (1, 1), clipped to [0, 1].
+
+    Args:
+        value: An array of any shape, in [0, 1].
+        middle: What 0.5 becomes.
+    """
     square, linear = 2 - 4 * middle, 4 * middle - 1
     return jnp.clip((square * value + linear) * value, 0.0, 1.0)
 
