@@ -18,10 +18,11 @@ def base() -> ml_collections.ConfigDict:
     config.data.directory = ''  # where data sets are kept; empty: ~/.cache/vision_jax/data
     config.data.folder = ''  # of the data set `folder`, your own images
     config.data.table = ''  # its labels; empty: labels.csv in that folder
+    config.data.archive_directory = ''  # a published archive; empty: downloads/manual/NAME there
+    config.data.label = ''  # the column to learn; empty: the data set's own choice
     config.data.train_split = 'train'
     config.data.test_split = 'test'
-    config.data.train_split = 'train'
-    config.data.test_split = 'test'
+    config.data.split_seed = 0
     config.data.batch_size = 64  # over all devices and processes; with episodes, tasks a step
     config.data.workers = 0  # processes that decode and augment
     config.data.prefetch = 2  # batches kept on the devices

@@ -51,6 +51,8 @@ def get_config(variant: str = ''):
     config.data.tiles_per_photo = 8
     config.data.test_photographs = 4
     config.data.test_distortions = 4
+    config.data.identities = False  # examples that equal their pristine tile
+    config.data.unranked = False  # types whose levels VSI does not rank
     config.data.batch_size = 4
     config.data.episodes = {
         'support': 10, 'query': 20, 'group': 'distortion', 'disjoint_references': True,

@@ -95,7 +95,7 @@ def load(config, split: str) -> Source:
     """
     if split not in SPLITS:
         raise InputError(f"no split '{split}'{nearest(split, SPLITS)}")
-    label = config.get('label', 'pseudo_mos')
+    label = config.get('label', '') or 'pseudo_mos'
     if label not in LABELS:
         raise InputError(f"no label '{label}'{nearest(label, LABELS)}")
     source = TfdsSource(open_builder(config))

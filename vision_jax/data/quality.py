@@ -89,7 +89,7 @@ def quality_source(source: Source, config, split: str, *, labels: dict[str, Labe
     Raises:
         InputError: On a label that is NaN or infinite, naming its row, or an unknown option.
     """
-    name = config.get('label', 'quality')
+    name = config.get('label', '') or 'quality'
     check_column(source, name)
     values = np.asarray(source.column(name))
     check_labels(source, name, values)
