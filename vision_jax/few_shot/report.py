@@ -113,6 +113,7 @@ def plot_curves(summary: dict, path: pathlib.Path) -> None:
         high = np.array([by_k[k]['high'] for k in shots])
         x = np.array(shots) + 0.15 * (offset - len(summary['table']) / 2)  # intervals side by side
         axes.errorbar(x, mean, [mean - low, high - mean], label=method, marker='o', capsize=3)
+    axes.set_xticks(sorted({k for by_k in summary['table'].values() for k in by_k}))
     axes.set_xlabel('labelled images of the unseen distortion, K')
     axes.set_ylabel('SROCC on unseen photographs')
     axes.set_title('Unseen distortions, unseen photographs: mean and 95 % interval over splits')
