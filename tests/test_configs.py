@@ -1,13 +1,15 @@
 """Every config imports, is locked, round-trips through YAML, and has a smaller smoke variant."""
 
 import importlib
+import math
 import pathlib
 
+import jax
 import ml_collections
 import pytest
 import yaml
 
-from vision_jax import tasks
+from vision_jax import tasks, train
 from vision_jax.core import optim
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -50,6 +52,22 @@ def test_config_makes_its_task_and_optimizer(name, variant):
 def test_smoke_is_two_steps(name):
     assert load(name, 'smoke').train.steps == 2
     assert load(name, '').train.steps > 2
+
+
+@pytest.fixture(scope='module')
+def directory(tmp_path_factory):
+    """Where the data sets of the smoke variants are built."""
+    return tmp_path_factory.mktemp('data')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', CONFIGS)
+def test_smoke_trains(name, directory, tmp_path):
+    config = load(name, 'smoke').unlock()
+    config.data.directory = str(directory)
+    result = train.run(config.lock(), tmp_path / 'run', devices=jax.devices()[:1])
+    assert result['step'] == 2
+    assert math.isfinite(result['evaluation']['loss'])
 
 
 def to_plain(value):
