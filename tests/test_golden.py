@@ -20,6 +20,7 @@ from vision_jax import catalog
 
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
 COLUMNS = ['name', 'input', 'quantity', 'value', 'tolerance', 'tool', 'version', 'call', 'date']
+OTHER_DECODER = 1e-3  # another Pillow may decode JPEG to pixels that differ by 1 in 255
 
 
 def _rows(path: pathlib.Path) -> list[dict[str, str]]:
@@ -56,13 +57,14 @@ def test_metric_equals_the_recorded_figure(row):
     name, distortion = label.split('/')
     reference = getattr(data, name)()
     distorted = _distort(reference, distortion)
+    tolerance = float(row['tolerance'])
     if not _digest(distorted).startswith(digest.removeprefix('sha256:')):
         assert distortion.startswith('jpeg'), f'{label}: not the recorded pixels'
-        pytest.skip(f'{label}: this Pillow decodes JPEG to other pixels than the recorded ones')
+        tolerance = OTHER_DECODER
     metric = jax.jit(catalog.get(row['name']), static_argnames=tuple(options))
     score = metric(*(image.astype(np.float32) / np.float32(255)
                      for image in (reference, distorted)), **options)
-    assert float(score) == pytest.approx(float(row['value']), abs=float(row['tolerance']))
+    assert float(score) == pytest.approx(float(row['value']), abs=tolerance)
 
 
 def _options(quantity: str) -> dict[str, str]:
