@@ -18,6 +18,8 @@ CASES = [
     ((3, 3), 2, 1, 4, 5, 1),
     ((7, 7), 2, 3, 3, 4, 1),
     ((5, 3), (2, 1), 'VALID', 3, 2, 1),
+    ((2, 2), 2, 'VALID', 3, 4, 1),  # a row and no column left over
+    ((3, 3), 1, 'SAME', 3, 40, 1),  # so many outputs that all shifts lie side by side
     ((1, 1), 1, 0, 6, 4, 1),
     ((1, 1), 2, 0, 6, 4, 1),
     ((3, 3), 1, ((0, 1), (2, 0)), 2, 3, 1),

@@ -15,6 +15,7 @@ from jax import lax
 from vision_jax.core.errors import InputError, nearest
 
 IMPLEMENTATIONS = ('lax', 'matmul')
+FEW_CHANNELS = 4  # measured on CPU: strided slices of RGB cost more than folding the image
 Pair = int | tuple[int, int]
 Padding = str | int | Sequence[tuple[int, int]]
 
@@ -42,8 +43,9 @@ def conv2d(
         padding: 'SAME' (TensorFlow's: the odd pixel goes below and right), 'VALID', a number of
             pixels on every side (torch's), or `((top, bottom), (left, right))`.
         groups: Channel groups; `c` of them make it depthwise.
-        impl: 'lax' (`lax.conv_general_dilated`) or 'matmul' (shifted slices side by side, then one
-            matrix product; depthwise: a sum of shifted slices times a weight a channel).
+        impl: 'lax' (`lax.conv_general_dilated`) or 'matmul' (shifted slices side by side and one
+            matrix product, see `_matmul`; depthwise: a sum of shifted slices times a weight a
+            channel).
 
     Returns:
         `[b, p, q, o]`.
@@ -62,11 +64,9 @@ def conv2d(
             x, kernel, strides, pads, dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
             feature_group_count=groups,
         )
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    shifted = _shifted_slices(x, kernel.shape[:2], strides)
     if groups == 1:
-        columns = shifted[0] if len(shifted) == 1 else jnp.concatenate(shifted, axis=-1)
-        return columns @ kernel.reshape(-1, kernel.shape[-1])
+        return _matmul(x, kernel, strides, pads)
+    shifted = _shifted_slices(_pad(x, pads), kernel.shape[:2], strides)
     if groups == x.shape[-1] == kernel.shape[-1]:
         return _depthwise(shifted, kernel)
     return _grouped(shifted, kernel, groups)
@@ -93,6 +93,69 @@ def explicit_padding(
     if isinstance(padding, int):
         return ((padding, padding), (padding, padding))
     return tuple((low, high) for low, high in padding)
+
+
+def _matmul(x, kernel, strides, pads) -> jax.Array:
+    """One matrix product over slices shifted across, or across and down.
+
+    What costs time on CPU is not the product but the slices and what they are written to. Either
+    all shifts lie side by side, `kh kw c` numbers an output pixel; or only those across do, and
+    the product has `kh o` columns, one block for each row of the kernel, which are then shifted
+    down and summed: `kw c + kh o` numbers for each pixel of the padded height.
+    """
+    if max(strides) > 1 and x.shape[-1] <= FEW_CHANNELS and kernel.shape[:2] != (1, 1):
+        x, kernel, strides = *_fold(x, kernel, strides, pads), (1, 1)
+    else:
+        x = _pad(x, pads)
+    (kh, kw, c, o), (down, across) = kernel.shape, strides
+    padded = x.shape[1]
+    height = (padded - kh) // down + 1
+    x = _side_by_side(x, 2, kw, across)  # [b, padded, q, kw c]
+    if down == 1 and (kw * c + kh * o) * padded < kh * kw * c * height:
+        y = _product(x, kernel.transpose(1, 2, 0, 3).reshape(kw * c, kh * o))
+        return sum(y[:, i:i + height, :, i * o:(i + 1) * o] for i in range(kh))
+    x = _side_by_side(x, 1, kh, down)  # [b, p, q, kh kw c]
+    return _product(x, kernel.reshape(-1, o))
+
+
+def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
+    """`x @ matrix` of all pixels as rows: mapped over tasks XLA keeps the layout of such."""
+    return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:3], -1)
+
+
+def _fold(x, kernel, strides, pads) -> tuple[jax.Array, jax.Array]:
+    """Images and kernel whose convolution without strides is that of the given ones with strides.
+
+    Blocks of pixels, one stride high and wide, become one pixel with all their channels. Slices
+    with a step copy number by number, which is slow where a pixel has few channels.
+    """
+    kernel_pads, image_pads = [], []
+    for n, k, s, (low, high) in zip(x.shape[1:3], kernel.shape[:2], strides, pads, strict=True):
+        blocks = -(-k // s)
+        count = (n + low + high - k) // s + blocks
+        kernel_pads.append((0, blocks * s - k))
+        image_pads.append((low, count * s - n - low))
+    x, kernel = _pad(x, image_pads), jnp.pad(kernel, (*kernel_pads, (0, 0), (0, 0)))
+    down, across = strides
+    b, h, w, c = x.shape
+    kh, kw, _, o = kernel.shape
+    x = x.reshape(b, h // down, down, w // across, across, c).transpose(0, 1, 3, 2, 4, 5)
+    kernel = kernel.reshape(kh // down, down, kw // across, across, c, o)
+    return (x.reshape(b, h // down, w // across, -1),
+            kernel.transpose(0, 2, 1, 3, 4, 5).reshape(kh // down, kw // across, -1, o))
+
+
+def _pad(x: jax.Array, pads) -> jax.Array:
+    """Zeros around images; a negative number of pixels crops."""
+    edges = ((0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0))
+    return lax.pad(x, jnp.zeros((), x.dtype), edges)
+
+
+def _side_by_side(x: jax.Array, axis: int, window: int, stride: int) -> jax.Array:
+    """Slices shifted along one axis, one after the other in the channels."""
+    reach = (x.shape[axis] - window) // stride * stride + 1
+    return jnp.concatenate(
+        [lax.slice_in_dim(x, i, i + reach, stride, axis) for i in range(window)], axis=-1)
 
 
 def _shifted_slices(x, window, strides) -> list[jax.Array]:
