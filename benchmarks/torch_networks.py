@@ -1,4 +1,4 @@
-"""ResNet-18 and EfficientNet-Lite0 in torch, the peers of train_step.py.
+"""ResNet-18 and EfficientNet-Lite0 in torch, the peers of train_step.py and maml.py.
 
 Written out because torchvision has no Lite networks, and its wheels need CUDA libraries beside a
 CPU build of torch. Sizes are held to ours by `parameters`.
@@ -30,20 +30,20 @@ class SameConv(nn.Conv2d):
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
 
-    def __init__(self, inputs, width, stride):
+    def __init__(self, inputs, width, stride, norm):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(width)
+        self.norm1 = norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(width)
+        self.norm2 = norm(width)
         self.shortcut = nn.Identity()
         if stride > 1 or inputs != width:
             convolution = nn.Conv2d(inputs, width, 1, stride, bias=False)
-            self.shortcut = nn.Sequential(convolution, nn.BatchNorm2d(width))
+            self.shortcut = nn.Sequential(convolution, norm(width))
 
     def forward(self, x):
-        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
-        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
 class InvertedBottleneck(nn.Module):
@@ -67,16 +67,28 @@ class InvertedBottleneck(nn.Module):
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-def resnet18() -> nn.Module:
-    """ResNet-18 with 1000 outputs."""
-    layers = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(True),
+class GlobalMean(nn.Module):
+    """Mean over pixels; `nn.AdaptiveAvgPool2d` has no batching rule under `torch.func.vmap`."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+def group_norm(channels: int) -> nn.Module:
+    """Group normalisation of 32 groups, or fewer channels one by one."""
+    return nn.GroupNorm(min(32, channels), channels)
+
+
+def resnet18(width: int = 64, outputs: int = 1000, norm=nn.BatchNorm2d) -> nn.Module:
+    """ResNet-18; `norm` builds a normalisation layer of so many channels."""
+    layers = [nn.Conv2d(3, width, 7, 2, 3, bias=False), norm(width), nn.ReLU(),
               nn.MaxPool2d(3, 2, 1)]
-    inputs = 64
-    for width in (64, 128, 256, 512):
-        layers += [BasicBlock(inputs, width, 1 if inputs == width else 2),
-                   BasicBlock(width, width, 1)]
-        inputs = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+    inputs = width
+    for wide in (width, 2 * width, 4 * width, 8 * width):
+        layers += [BasicBlock(inputs, wide, 1 if inputs == wide else 2, norm),
+                   BasicBlock(wide, wide, 1, norm)]
+        inputs = wide
+    return nn.Sequential(*layers, GlobalMean(), nn.Linear(inputs, outputs))
 
 
 def efficientnet_lite0() -> nn.Module:
