@@ -21,6 +21,7 @@ from vision_jax.core import state as state_lib
 from vision_jax.core import step as step_lib
 from vision_jax.core.checkpoint import Checkpoints
 from vision_jax.core.errors import InputError
+from vision_jax.core.precision import with_compute_dtype
 from vision_jax.core.stopping import StopSignal
 from vision_jax.core.task import Batch, Task
 from vision_jax.data import pipeline
@@ -147,16 +148,13 @@ def make_parts(
     check_batch_sizes(config, layout)
     optimizer = optim.make_optimizer(config.optimizer, steps=config.train.steps)
     scores = {name: evaluators.get(name) for name in config.evaluators}
-    task = task or tasks.make(config)
+    task = with_compute_dtype(task, config.train.compute_dtype) if task else tasks.make(config)
     sources = sources or load_sources(config)
-    dtype = config.train.compute_dtype
     train_step = functools.partial(
         step_lib.build_train_step, task, optimizer, accumulate=config.train.accumulate,
-        ema_decay=config.train.ema_decay, compute_dtype=dtype, freeze=config.optimizer.freeze,
+        ema_decay=config.train.ema_decay, freeze=config.optimizer.freeze,
     )
-    eval_step = parallel.eval_step(
-        functools.partial(step_lib.build_eval_step, task, compute_dtype=dtype), layout
-    )
+    eval_step = parallel.eval_step(functools.partial(step_lib.build_eval_step, task), layout)
 
     def evaluate_state(state):
         return loop.evaluate(state, _eval_batches(config, sources), eval_step, layout, scores)

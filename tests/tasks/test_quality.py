@@ -52,6 +52,7 @@ def test_a_batch_of_padding_alone_has_a_finite_loss():
 def config(**changes) -> ml_collections.ConfigDict:
     values = {
         'task': 'quality', 'loss': 'squared_error', 'meta': {'name': ''},
+        'train': {'compute_dtype': 'float32'},
         'model': {'name': 'metaiqa', 'input': 'image', 'variant': 'tiny'}, **changes,
     }
     return ml_collections.ConfigDict(values)
@@ -82,3 +83,29 @@ def test_meta_is_a_switch():
         plain.init, jax.random.key(0), jax.tree.map(lambda x: x[0], side)
     )
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, expected)
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_inner_steps_are_float32_and_the_network_computes_in_the_type_asked_for(
+    monkeypatch, dtype
+):
+    seen = []
+
+    def learner(task):
+        seen.append(task)
+        return task
+
+    monkeypatch.setattr(tasks.catalog, 'get', lambda name, get=tasks.catalog.get: (
+        learner if name == 'maml' else get(name)))
+    tasks.make(config(meta={'name': 'maml'}, train={'compute_dtype': dtype}))
+    images = {'image': jnp.full((2, 16, 16, 3), 0.5), 'quality': jnp.zeros(2)}
+    params, model_state = jax.eval_shape(seen[0].init, jax.random.key(0), images)
+
+    def gradient(params, model_state):
+        return jax.grad(lambda p: seen[0].loss(p, model_state, images, jax.random.key(1), False)[0]
+                        )(params)
+
+    program = str(jax.make_jaxpr(gradient)(params, model_state))
+    assert ('bf16' in program) == (dtype == 'bfloat16')
+    got = jax.eval_shape(gradient, params, model_state)
+    assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {jnp.dtype('float32')}
