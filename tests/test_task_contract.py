@@ -12,6 +12,7 @@ import pytest
 
 from tests import toy_tasks
 from vision_jax.core import metrics, parallel, paths, rng, state, step
+from vision_jax.core.precision import with_compute_dtype
 from vision_jax.core.task import Task
 from vision_jax.meta.maml import maml
 
@@ -203,7 +204,7 @@ def test_frozen_leaves_stay_bit_equal_and_the_rest_moves(row):
 def test_bfloat16_is_near_float32_and_keeps_the_state_in_float32(row, backend):
     batch, task = row.make_batch(BATCH), row.make_task()
     exact, coarse = (
-        Run(task, batch, toy_tasks.record_gradients(), backend=backend, compute_dtype=dtype)
+        Run(with_compute_dtype(task, dtype), batch, toy_tasks.record_gradients(), backend=backend)
         for dtype in ('float32', 'bfloat16')
     )
     loss, coarse_loss = exact.step(batch)['loss'], coarse.step(batch)['loss']

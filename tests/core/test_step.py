@@ -181,7 +181,8 @@ def test_bfloat16_leaves_labels_masks_and_counts_exact():
         'y': np.full(rows, 1 + 2**-12, np.float32),  # rounds to 1 in bfloat16
         'mask': np.ones(rows, np.float32),
     }
-    first, run = begin(linear_task(), batch, optax.sgd(0.0), compute_dtype='bfloat16')
+    task = precision.with_compute_dtype(linear_task(), 'bfloat16')
+    first, run = begin(task, batch, optax.sgd(0.0))
     _, sums = run(first, batch, first.key)
     assert float(sums['error'][1]) == rows
     assert float(sums['error'][0]) == pytest.approx(rows * 2**-24, rel=1e-5)
@@ -207,7 +208,7 @@ def test_bfloat16_says_when_it_finds_nothing_to_cast():
     with pytest.raises(InputError, match='none of the fields image, features'):
         task.predict({'w': jnp.ones(1)}, {}, {'x': jnp.ones((1, 1))})
     with pytest.raises(InputError, match="'bfloat61'; did you mean 'bfloat16'"):
-        step.build_train_step(linear_task(), optax.sgd(0.1), compute_dtype='bfloat61')
+        precision.with_compute_dtype(linear_task(), 'bfloat61')
 
 
 def test_loaded_weights_take_their_places_and_the_rest_stays_random():

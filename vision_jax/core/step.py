@@ -9,7 +9,6 @@ import optax
 
 from vision_jax.core import paths, rng
 from vision_jax.core.errors import InputError
-from vision_jax.core.precision import with_compute_dtype
 from vision_jax.core.state import TrainState
 from vision_jax.core.task import Batch, Sums, Task
 
@@ -23,7 +22,6 @@ def build_train_step(
     *,
     accumulate: int = 1,
     ema_decay: float = 0.0,
-    compute_dtype: str = 'float32',
     freeze: Sequence[str] = (),
     axis_name: str | None = None,
 ) -> TrainStep:
@@ -40,7 +38,6 @@ def build_train_step(
             that share. Micro-batch i takes the examples i, i + accumulate, ...
         ema_decay: Decay d of the moving average of parameters, in [0, 1); 0 keeps none. Step t
             uses min(d, (1 + t) / (10 + t)), so that the start is forgotten early on.
-        compute_dtype: 'float32', or 'bfloat16' for mixed precision (`precision.py`).
         freeze: Patterns of parameters left as they are (`paths.select`).
         axis_name: The axis of devices if the step is mapped over them, else None.
 
@@ -57,7 +54,6 @@ def build_train_step(
         A model with batch statistics sees them per micro-batch and device; its running averages
         are then averaged over devices.
     """
-    task = with_compute_dtype(task, compute_dtype)
 
     def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Sums]:
         trainable, frozen = paths.split(state.params, freeze)
@@ -84,14 +80,11 @@ def build_train_step(
     return step
 
 
-def build_eval_step(
-    task: Task, *, compute_dtype: str = 'float32', axis_name: str | None = None
-) -> EvalStep:
+def build_eval_step(task: Task, *, axis_name: str | None = None) -> EvalStep:
     """Evaluation of one batch as a pure function, to be compiled by `core/parallel.py`.
 
     Args:
         task: The problem.
-        compute_dtype: As in training.
         axis_name: The axis of devices if the step is mapped over them, else None.
 
     Returns:
@@ -99,7 +92,6 @@ def build_eval_step(
         there is one: totals over the real examples of the whole batch, and the task's outputs, one
         row an example, padding included; `outputs['mask']` is 0 on its rows.
     """
-    task = with_compute_dtype(task, compute_dtype)
 
     def step(state: TrainState, batch: Batch) -> tuple[Sums, dict[str, Any]]:
         params = state.eval_params()
