@@ -7,11 +7,12 @@
     result.json      at the end of the run
 """
 
+import contextlib
 import fnmatch
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vision_jax.core import config as config_lib
@@ -89,10 +90,17 @@ def claim(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a JSON file under another name and renames it: readers see the old or the new."""
+    """Writes a JSON file whole."""
+    with replacing(path) as temporary:
+        text = json.dumps(value, indent=1, sort_keys=True)
+        temporary.write_text(text, encoding='utf-8')
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives another name to write a file under, then renames it: readers see the old or the new."""
     temporary = path.with_name(path.name + '.tmp')
-    with temporary.open('w', encoding='utf-8') as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.flush()
+    yield temporary
+    with temporary.open('rb+') as file:
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -144,6 +144,5 @@ def _drop_rows_after(path: pathlib.Path, step: int) -> None:
                              'move the file away') from None
         if row_step <= step:
             kept.append(line + b'\n')
-    temporary = path.with_name(path.name + '.tmp')
-    temporary.write_bytes(b''.join(kept))
-    temporary.replace(path)
+    with workdir.replacing(path) as temporary:
+        temporary.write_bytes(b''.join(kept))

@@ -8,6 +8,8 @@ import pathlib
 
 import numpy as np
 
+from vision_jax.core.workdir import replacing
+
 RESAMPLES = 2000
 
 
@@ -69,15 +71,17 @@ def _cell(row: dict[str, float] | None) -> str:
     return '-' if row is None else f'{row["mean"]:.3f} [{row["low"]:.3f}, {row["high"]:.3f}]'
 
 
-def write(result: dict, points: dict, workdir: pathlib.Path, *, shots: int) -> None:
+def write(result: dict, points: dict, folder: pathlib.Path, *, shots: int) -> None:
     """Writes `result.json`, `curves.png`, `scatter.png` and, with both in it, `report.html`."""
-    plot_curves(result, workdir / 'curves.png')
+    plot_curves(result, folder / 'curves.png')
     pictures = ['curves.png']
     if points:
-        plot_scatter(points, workdir / 'scatter.png', shots=shots)
+        plot_scatter(points, folder / 'scatter.png', shots=shots)
         pictures.append('scatter.png')
-    _write_text(workdir / 'report.html', _page(result, [workdir / name for name in pictures]))
-    _write_text(workdir / 'result.json', json.dumps(result, indent=2))
+    page = _page(result, [folder / name for name in pictures])
+    for name, text in (('report.html', page), ('result.json', json.dumps(result, indent=2))):
+        with replacing(folder / name) as temporary:
+            temporary.write_text(text)
 
 
 def _page(result: dict, pictures: list[pathlib.Path]) -> str:
@@ -94,12 +98,6 @@ def _page(result: dict, pictures: list[pathlib.Path]) -> str:
         f'mean and 95 % interval over splits. Label: {html.escape(result["protocol"]["label"])}.'
         f'</p><pre>{html.escape(as_text(result))}</pre>{images}'
     )
-
-
-def _write_text(path: pathlib.Path, text: str) -> None:
-    temporary = path.with_name(f'.{path.name}.tmp')
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def plot_curves(summary: dict, path: pathlib.Path) -> None:
@@ -152,6 +150,5 @@ def _figure(rows: int, columns: int, *, size: tuple[float, float]):
 
 
 def _save(figure, path: pathlib.Path) -> None:
-    temporary = path.with_name(f'.{path.name}.tmp')
-    figure.savefig(temporary, dpi=120, format='png')
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format='png')

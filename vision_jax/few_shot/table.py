@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vision_jax.core.errors import InputError
+from vision_jax.core.workdir import replacing
 from vision_jax.core.writers import Progress
 from vision_jax.data import pipeline
 from vision_jax.data.sources import Source
@@ -61,10 +62,8 @@ def build_table(
     else:
         features = _extract_all(source, extract)
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix('.tmp')
-        with temporary.open('wb') as file:
+        with replacing(path) as temporary, temporary.open('wb') as file:
             np.savez(file, features=features)
-        temporary.replace(path)
     if not np.isfinite(features).all():
         raise InputError(f'{path}: features hold NaN or infinity; check the weights and images')
     return Table(features, *(source.column(c) for c in ('quality', 'reference', 'distortion')))
