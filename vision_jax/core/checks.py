@@ -4,11 +4,13 @@ Rank, shape and dtype are known while tracing and always checked. Values (NaN, r
 only outside `jit`, so they are checked for concrete arrays and left alone for tracers.
 """
 
+from collections.abc import Collection
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vision_jax.core.errors import InputError
+from vision_jax.core.errors import InputError, nearest
 
 
 def is_concrete(x) -> bool:
@@ -16,22 +18,24 @@ def is_concrete(x) -> bool:
     return not isinstance(x, jax.core.Tracer)
 
 
-def check_image(name: str, image, *, channels: int | None = None, min_side: int = 1) -> None:
-    """Checks a float image `*b h w c` with values in [0, 1].
+def check_image(name: str, image, *, channels: int | None = None, min_side: int = 1,
+                data_range: float = 1.0) -> None:
+    """Checks a float image `*b h w c` with values in [0, data_range].
 
     Args:
         name: The argument's name, for the message.
         image: The array to check.
         channels: How many channels it must have; `None` admits 1 and 3.
         min_side: The least height and width.
+        data_range: The value of white.
 
     Raises:
         InputError: On a wrong dtype, rank, channel count or size, and for a concrete array also on
-            NaN, infinity and values outside [0, 1].
+            NaN, infinity and values outside [0, data_range].
     """
     if not jnp.issubdtype(jnp.asarray(image).dtype, jnp.floating):
-        raise InputError(f'{name}: expected floats in [0, 1], got {jnp.asarray(image).dtype}; '
-                         'divide an 8-bit image by 255')
+        raise InputError(f'{name}: expected floats in [0, {data_range:g}], got '
+                         f'{jnp.asarray(image).dtype}; divide an 8-bit image by 255')
     if image.ndim < 3:
         raise InputError(
             f'{name}: expected [..., height, width, channels], got shape {image.shape}')
@@ -43,7 +47,36 @@ def check_image(name: str, image, *, channels: int | None = None, min_side: int 
         raise InputError(f'{name}: height and width must be at least {min_side}, '
                          f'got shape {image.shape}')
     check_finite(name, image)
-    check_range(name, image, low=0.0, high=1.0)
+    check_range(name, image, low=0.0, high=data_range, slack=1e-4 * data_range)
+
+
+def check_pair(reference, distorted, *, data_range: float = 1.0, channels: int | None = None,
+               min_side: int = 1) -> tuple[jax.Array, jax.Array]:
+    """Checks the two images of a full-reference metric and brings them to [0, 1].
+
+    Args:
+        reference: `*b h w c`, floats in [0, data_range].
+        distorted: The same shape.
+        data_range: The value of white, a number over 0.
+        channels: As in `check_image`.
+        min_side: As in `check_image`.
+
+    Returns:
+        Both as JAX arrays of at least 32 bits in [0, 1].
+
+    Raises:
+        InputError: As `check_image` and `check_same_shape` do.
+    """
+    if not data_range > 0:
+        raise InputError(f'data_range: expected a number over 0, got {data_range}')
+    check_same_shape('reference', reference, 'distorted', distorted)
+    images = []
+    for name, image in (('reference', reference), ('distorted', distorted)):
+        check_image(name, image, channels=channels, min_side=min_side, data_range=data_range)
+        image = jnp.asarray(image)
+        image = image.astype(jnp.promote_types(image.dtype, jnp.float32))
+        images.append(image if data_range == 1 else image / data_range)
+    return images[0], images[1]
 
 
 def check_same_shape(name_a: str, a, name_b: str, b) -> None:
@@ -51,6 +84,12 @@ def check_same_shape(name_a: str, a, name_b: str, b) -> None:
     if jnp.shape(a) != jnp.shape(b):
         raise InputError(f'{name_a} and {name_b} must have the same shape, '
                          f'got {jnp.shape(a)} and {jnp.shape(b)}')
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raises `InputError`, with the nearest name, unless `value` is one of `choices`."""
+    if value not in choices:
+        raise InputError(f"{name}: unknown name '{value}'{nearest(value, choices)}")
 
 
 def check_rank(name: str, x, rank: int) -> None:

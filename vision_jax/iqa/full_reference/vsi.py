@@ -10,8 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from vision_jax.core.checks import check_image, check_same_shape
-from vision_jax.core.errors import InputError, nearest
+from vision_jax.core.checks import check_choice, check_image, check_pair, check_same_shape
 from vision_jax.ops.colour import mix_channels, rgb_to_lab
 from vision_jax.ops.downsample import RULES, downsample_factor, mean_downsample
 from vision_jax.ops.filters import gradient_magnitude, safe_sqrt
@@ -46,19 +45,20 @@ class ImageTerms(NamedTuple):
 
 
 def vsi(reference, distorted, *, resize_rule: str = 'matlab', downsample_rule: str = 'matlab',
-        return_map: bool = False):
+        data_range: float = 1.0, return_map: bool = False):
     """VSI of pairs of colour images; 1 for equal ones, and higher is better.
 
     `VSI = sum(S w) / sum(w)`, `S = S_saliency S_gradient^0.4 (S_M S_N)^0.02`, each
     `S_f = (2 f_1 f_2 + C) / (f_1^2 + f_2^2 + C)`, and `w = max(saliency_1, saliency_2)`.
 
     Args:
-        reference: `*b h w 3`, floats in [0, 1].
+        reference: `*b h w 3`, floats in [0, data_range].
         distorted: The same shape.
         resize_rule: How the saliency's input and output are resized. 'matlab', as the authors:
             `imresize`, bilinear with antialiasing. 'torch': no antialiasing down, aligned corners
             up, with which piq's and pyiqa's values are reproduced.
         downsample_rule: 'matlab' as the authors, or 'pool' as piq; see `ops.downsample`.
+        data_range: The value of white.
         return_map: Also return the local similarity S.
 
     Returns:
@@ -76,11 +76,8 @@ def vsi(reference, distorted, *, resize_rule: str = 'matlab', downsample_rule: s
         flat images are compared with equal weights. S_M S_N below 0 has the real part of its power,
         `|x|^0.02 cos(0.02 pi)`, as theirs.
     """
-    check_same_shape('reference', reference, 'distorted', distorted)
-    check_image('reference', reference, channels=3)
-    check_image('distorted', distorted, channels=3)
-    terms = [_terms(jnp.asarray(image), resize_rule, downsample_rule)
-             for image in (reference, distorted)]
+    pair = check_pair(reference, distorted, data_range=data_range, channels=3)
+    terms = [_terms(image, resize_rule, downsample_rule) for image in pair]
     return vsi_from_terms(*terms, return_map=return_map)
 
 
@@ -148,7 +145,7 @@ def visual_saliency(image, *, resize_rule: str = 'matlab'):
 
 
 def _terms(image, resize_rule: str, downsample_rule: str) -> ImageTerms:
-    _check_rule('downsample_rule', downsample_rule, RULES)
+    check_choice('downsample_rule', downsample_rule, RULES)
     planes = _planes(image)  # [*b, 3, h, w, 1]
     factor = downsample_factor(*image.shape[-3:-1], rule=downsample_rule)
     saliency = mean_downsample(_saliency(planes, resize_rule), factor, rule=downsample_rule)
@@ -159,11 +156,6 @@ def _terms(image, resize_rule: str, downsample_rule: str) -> ImageTerms:
     return ImageTerms(*(term[..., 0] for term in (saliency, gradient, first, second)))
 
 
-def _check_rule(name: str, rule: str, rules: tuple[str, ...]) -> None:
-    if rule not in rules:
-        raise InputError(f"{name}: unknown name '{rule}'{nearest(rule, rules)}")
-
-
 def _planes(image):
     """Channels first, each plane an image of one channel: contiguous rows for the filters."""
     return jnp.moveaxis(image, -1, -3)[..., None]  # [*b, 3, h, w, 1]
@@ -171,7 +163,7 @@ def _planes(image):
 
 def _saliency(planes, resize_rule: str):
     """SDSP of `*b 3 h w 1`, as `*b h w 1`."""
-    _check_rule('resize_rule', resize_rule, CONVENTIONS)
+    check_choice('resize_rule', resize_rule, CONVENTIONS)
     side = (SALIENCY_SIDE, SALIENCY_SIDE)
     lab = rgb_to_lab(resize(planes, side, convention=resize_rule), white_point='D50', axis=-4)
     lab = lab[..., 0]  # [*b, 3, 256, 256]

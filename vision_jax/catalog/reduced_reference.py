@@ -1,0 +1,6 @@
+"""Rows of the reduced-reference metrics."""
+
+from vision_jax.catalog.rows import Metric
+
+REDUCED_REFERENCE: dict[str, Metric] = {
+}
