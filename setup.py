@@ -48,7 +48,8 @@ setup(
         'tpu': ['jax[tpu]'],
         'demo': DEMO,
         'spreadsheets': ['openpyxl'],  # CSIQ and SPAQ publish their scores as .xlsx
-        'test': DEMO + ['ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest', 'ruff'],
+        'test': DEMO + ['ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest',
+                        'pytest-xdist', 'ruff'],
         'bench': ['piq', 'torch'],
     },
     entry_points={

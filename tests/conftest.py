@@ -12,6 +12,8 @@ os.environ.setdefault(
 import jax
 import pytest
 
+from vision_jax import catalog
+
 FAKE_DEVICES = 8
 
 jax.config.update('jax_num_cpu_devices', FAKE_DEVICES)
@@ -32,3 +34,15 @@ def strict_dtypes():
     """Strict dtype promotion: ops, losses and nn hold it, optax's Adam does not."""
     with jax.numpy_dtype_promotion('strict'):
         yield
+
+
+def pytest_collection_modifyitems(items):
+    """With pytest-xdist, one worker runs the tests of a metric, or else of a file: it compiles."""
+    if not items or not items[0].config.pluginmanager.hasplugin('xdist'):
+        return
+    for item in items:
+        parameters = getattr(getattr(item, 'callspec', None), 'params', {})
+        rows = parameters.get('rows')  # of test_golden
+        metric = rows[0]['name'] if rows else parameters.get('name')
+        group = metric if metric in catalog.CATALOG else item.nodeid.split('::')[0]
+        item.add_marker(pytest.mark.xdist_group(group))
