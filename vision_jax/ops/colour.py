@@ -55,6 +55,21 @@ def mix_channels(image, matrix, *, axis: int = -1):
     return jnp.stack(_mix(planes, matrix), axis=axis)
 
 
+def mixed_planes(image, matrix) -> list:
+    """As `mix_channels` of the last axis, each mix an image of one channel of its own.
+
+    Rows stay contiguous, as filters want them, and a mix that is not used is not computed.
+
+    Args:
+        image: `*b h w c`.
+        matrix: As in `mix_channels`.
+
+    Returns:
+        As many images `*b h w 1` as `matrix` has rows.
+    """
+    return [plane[..., None] for plane in _mix(_planes(image), matrix)]
+
+
 def rgb_to_grey(image, *, weights: str = 'bt601', round_to_8bit: bool = False):
     """Weighted sum of the channels, `*b h w 3 -> *b h w 1`.
 

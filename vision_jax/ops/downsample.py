@@ -2,7 +2,8 @@
 
 `F = max(1, round(min(height, width) / 256))`, then the mean of F by F pixels at every F-th pixel.
 Ports disagree twice: MATLAB rounds a half up where Python rounds it to even, and MATLAB's
-`conv2(..., 'same')` begins `(F - 1) // 2` pixels outside, over zeros, where others pad and pool.
+`conv2(..., 'same')` begins `(F - 1) // 2` pixels outside, over zeros, where others pad and pool, or
+pool without padding.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 from vision_jax.core.errors import InputError, nearest
 from vision_jax.ops.filters import pad_image
 
-RULES = ('matlab', 'pool')
+RULES = ('matlab', 'pool', 'crop')
 
 
 def downsample_factor(height: int, width: int, *, target: int = 256, rule: str = 'matlab') -> int:
@@ -20,7 +21,8 @@ def downsample_factor(height: int, width: int, *, target: int = 256, rule: str =
         height: Of the image, in pixels.
         width: Of the image, in pixels.
         target: The shorter side that is aimed at.
-        rule: 'matlab' rounds a half up (640 / 256 -> 3); 'pool' to even, as Python (-> 2).
+        rule: 'matlab' rounds a half up (640 / 256 -> 3); 'pool' and 'crop' to even, as Python does
+            (-> 2).
 
     Returns:
         The factor F.
@@ -38,10 +40,11 @@ def mean_downsample(image, factor: int, *, rule: str = 'matlab'):
         factor: F, at least 1.
         rule: 'matlab': conv2 with `fspecial('average', F)`, 'same' (zeros outside), then
             `1:F:end`. 'pool': repeat the border by `F // 2` above and left and `(F - 1) // 2` below
-            and right, then average-pool (piq's VSI). The two differ in phase.
+            and right, then average-pool (piq's VSI). The two differ in phase. 'crop': average-pool
+            without padding (piq's FSIM): rows and columns that fill no block are lost.
 
     Returns:
-        `*b ceil(h/F) ceil(w/F) c`.
+        `*b ceil(h/F) ceil(w/F) c`; rounded down for 'crop'.
 
     Raises:
         InputError: On an unknown `rule` or a factor under 1.
@@ -51,11 +54,14 @@ def mean_downsample(image, factor: int, *, rule: str = 'matlab'):
         raise InputError(f'factor: expected at least 1, got {factor}')
     if factor == 1:
         return image
+    counts = [math.ceil(side / factor) for side in image.shape[-3:-1]]
     if rule == 'matlab':
         before, after = (factor - 1) // 2, factor // 2 + factor
-    else:
+    elif rule == 'pool':
         before, after = factor // 2, (factor - 1) // 2
-    counts = [math.ceil(side / factor) for side in image.shape[-3:-1]]
+    else:
+        before, after = 0, 0
+        counts = [side // factor for side in image.shape[-3:-1]]
     padded = pad_image(image, rows=(before, after), columns=(before, after),
                        padding='zero' if rule == 'matlab' else 'edge')
     rows = _block_sum(padded, factor, counts[0], axis=-3)
