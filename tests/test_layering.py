@@ -20,7 +20,7 @@ DOMAINS = LAYERS[2]
 EVERYWHERE = {'catalog'}  # reads only core/errors.py, and imports by name
 RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 FORBIDDEN = {'torch', 'tensorflow', 'pickle', 'cv2', 'pandas'}
-RESTRICTED_UNPICKLER = 'torch_file.py'
+RESTRICTED_UNPICKLER = 'restricted_pickle.py'
 LONGEST_FILE = 400
 
 

@@ -18,17 +18,24 @@ TINY = {
     'efficientnet_lite': (
         'lite0', {'width_factor': 0.1, 'depth_factor': 0.1, 'num_outputs': 3, 'dropout': 0.0},
     ),
+    'vgg': ('16', {'width': 4, 'depths': (1, 1, 1, 1, 1), 'hidden': 8, 'num_outputs': 3,
+                   'norm': 'batch', 'dropout': 0.0}),
+    'alexnet': ('one_column', {'width': 4, 'hidden': 8, 'num_outputs': 3, 'norm': 'batch',
+                               'dropout': 0.0}),
 }
+SIDES = {'alexnet': 64}  # pixels that the network needs where 32 are too few
+COARSEST = {'alexnet': (2, 1)}  # map of 96x64 pixels: AlexNet's poolings are not padded
 FAMILIES = catalog.names(kind='backbone')
 
 
-def images():
-    return jnp.asarray(np.random.default_rng(0).random((2, 32, 32, 3)), jnp.float32)
+def images(name):
+    side = SIDES.get(name, 32)
+    return jnp.asarray(np.random.default_rng(0).random((2, side, side, 3)), jnp.float32)
 
 
 def tiny_model(name, **options):
     variant, narrow = TINY[name]
-    return catalog.get(name)(variant, **narrow, **options), images()
+    return catalog.get(name)(variant, **{**narrow, **options}), images(name)
 
 
 def tiny(name, **options):
@@ -48,8 +55,8 @@ def test_parameter_count_is_the_published_one_and_shapes_follow_the_options(name
         lambda k, x: model.init_with_output(k, x, train=False), jax.random.key(0), shape)
     assert sum(leaf.size for leaf in jax.tree.leaves(variables['params'])) == count
     assert outputs.shape == (2, 1000)
-    last = list(maps)[-2]
-    assert maps[last].shape[:3] == (2, 3, 2)
+    coarsest = min((m for m in maps.values() if m.ndim == 4), key=lambda m: m.shape[1])
+    assert coarsest.shape[:3] == (2, *COARSEST.get(name, (3, 2)))
     features, _ = jax.eval_shape(
         lambda k, x: catalog.get(name)(variant, num_outputs=0).init_with_output(
             k, x, train=False), jax.random.key(0), shape)[0]
@@ -64,7 +71,7 @@ def test_both_convolutions_give_one_result_and_gradient(name):
         model, _ = tiny_model(name, conv=conv)
 
         def objective(params):
-            outputs, _ = model.apply({**variables, 'params': params}, images(), train=False)
+            outputs, _ = model.apply({**variables, 'params': params}, images(name), train=False)
             return jnp.sum(jnp.sin(outputs)), outputs
 
         return jax.grad(objective, has_aux=True)(params)
@@ -84,13 +91,13 @@ def test_training_changes_batch_statistics_and_nothing_else(name):
     model, variables = tiny(name)
     assert set(variables) == {'params', 'batch_stats'}
     (_, _), changed = jax.jit(lambda v, x: model.apply(v, x, train=True, mutable=True))(
-        variables, images())
+        variables, images(name))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, changed['params'], variables['params']))
     changes = jax.tree.map(
         lambda new, old: jnp.any(new != old), changed['batch_stats'], variables['batch_stats'])
     assert jax.tree.all(changes)
     (_, _), same = jax.jit(lambda v, x: model.apply(v, x, train=False, mutable=True))(
-        variables, images())
+        variables, images(name))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, same, variables))
 
 
@@ -100,9 +107,10 @@ def test_with_group_norm_training_changes_nothing_and_images_are_independent(nam
     assert set(variables) == {'params'}
     apply = jax.jit(lambda x, train: model.apply(variables, x, train=train)[0],
                     static_argnames='train')
-    np.testing.assert_array_equal(apply(images(), train=True), apply(images(), train=False))
+    x = images(name)
+    np.testing.assert_array_equal(apply(x, train=True), apply(x, train=False))
     np.testing.assert_allclose(
-        apply(images(), train=True)[:1], apply(images()[:1], train=True), rtol=1e-3, atol=1e-5)
+        apply(x, train=True)[:1], apply(x[:1], train=True), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', FAMILIES)
@@ -111,6 +119,6 @@ def test_bfloat16_stays_bfloat16(name):
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), variables['params'])
     (outputs, _), state = jax.eval_shape(
         lambda x: model.apply({**variables, 'params': params}, x, train=True,
-                              mutable=['batch_stats']), images().astype(jnp.bfloat16))
+                              mutable=['batch_stats']), images(name).astype(jnp.bfloat16))
     assert outputs.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype('float32')}

@@ -17,6 +17,20 @@ NETWORKS: dict[str, Model | Method] = {
         reference='Tan, Le: EfficientNet, ICML 2019; Lite variants: tensorflow/tpu, 2020',
         parameters={'lite0': 4_652_008, 'lite1': 5_416_680, 'lite2': 6_092_072},
     ),
+    'vgg': Model(
+        path='vision_jax.nn.vgg:build',
+        domain='nn',
+        kind='backbone',
+        reference='Simonyan, Zisserman: Very deep convolutional networks, ICLR 2015, table 1',
+        parameters={'16': 138_357_544, '19': 143_667_240},
+    ),
+    'alexnet': Model(
+        path='vision_jax.nn.alexnet:build',
+        domain='nn',
+        kind='backbone',
+        reference='Krizhevsky: One weird trick for parallelizing convolutional networks, 2014',
+        parameters={'one_column': 61_100_840},
+    ),
     'metaiqa': Method(
         path='vision_jax.iqa.metaiqa:build',
         domain='iqa',

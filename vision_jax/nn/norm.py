@@ -1,15 +1,16 @@
-"""Normalisation by name, and max pooling, both twice differentiable and quick on CPU."""
+"""Normalisation by name, and pooling, all twice differentiable and quick on CPU."""
 
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vision_jax.core.errors import InputError, nearest
 from vision_jax.nn import conv
 
-NAMES = ('batch', 'group')
+NAMES = ('batch', 'group', 'none')
 ACROSS = (0, 1, 2)  # axes of [b, h, w, c] that batch normalisation averages over
 
 
@@ -99,7 +100,7 @@ def normalise(x: jax.Array, name: str, *, train: bool, layer: str, **options: An
 
     Args:
         x: `[b, h, w, c]`.
-        name: 'batch' or 'group'.
+        name: 'batch', 'group', or 'none' to leave `x` as it is.
         train: Whether batch normalisation uses and records the batch's statistics.
         layer: Name of the layer in the parameter tree.
         **options: `momentum` and `epsilon`; group normalisation takes `epsilon` alone.
@@ -107,6 +108,8 @@ def normalise(x: jax.Array, name: str, *, train: bool, layer: str, **options: An
     Raises:
         InputError: On another name.
     """
+    if name == 'none':
+        return x
     if name == 'batch':
         return BatchNorm(**options, name=layer)(x, train=train)
     if name == 'group':
@@ -147,3 +150,54 @@ def max_pool(
         for part in parts[1:]:
             x = jnp.maximum(x, part)
     return x
+
+
+def l2_pool(x: jax.Array) -> jax.Array:
+    """The root of a weighted mean of squares, halving height and width.
+
+    Formula: `y = sqrt(g * x^2 + 1e-12)` at every second pixel, g the 3x3 Hann window
+    `[1 2 1] / 4` down and across, over zeros outside.
+
+    Args:
+        x: `[b, h, w, c]`.
+
+    Returns:
+        `[b, ceil(h/2), ceil(w/2), c]`.
+
+    Source: Henaff, Simoncelli: Geodesics of learned representations, ICLR 2016; window and constant
+        as in DISTS (Ding et al., TPAMI 2022, section 3.2 and the authors' code).
+    """
+    y = jnp.square(x)
+    for axis in (1, 2):
+        widths = [(0, 0)] * 4
+        widths[axis] = (1, 1)
+        y = jnp.pad(y, widths)
+        reach = (y.shape[axis] - 3) // 2 * 2 + 1
+        before, here, after = (
+            jax.lax.slice_in_dim(y, i, i + reach, 2, axis) for i in range(3))
+        y = 0.25 * (before + after) + 0.5 * here
+    return jnp.sqrt(y + 1e-12)
+
+
+def adaptive_mean_pool(x: jax.Array, side: int) -> jax.Array:
+    """Means over `side` by `side` windows that cover an image of any size.
+
+    Window i spans the pixels `floor(i n / side)` to `ceil((i + 1) n / side)`, of n; windows overlap
+    where `side` does not divide n (torch's AdaptiveAvgPool2d).
+
+    Args:
+        x: `[b, h, w, c]`.
+        side: Height and width of the result.
+
+    Returns:
+        `[b, side, side, c]`.
+    """
+    down, across = (jnp.asarray(_windows(n, side), x.dtype) for n in x.shape[1:3])
+    return jnp.einsum('ph,bhwc,qw->bpqc', down, x, across)
+
+
+def _windows(length: int, count: int) -> np.ndarray:
+    """The matrix `count length` of means over the windows of `adaptive_mean_pool`."""
+    index, pixel = np.arange(count)[:, None], np.arange(length)[None]
+    inside = (pixel >= index * length // count) & (pixel < -(-(index + 1) * length // count))
+    return inside / inside.sum(1, keepdims=True)

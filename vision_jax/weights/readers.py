@@ -1,4 +1,7 @@
-"""Reading files of named arrays: safetensors, npz and Orbax; torch files are in `torch_file.py`."""
+"""Reading files of named arrays: safetensors, npz and Orbax.
+
+Torch's files are read in `torch_file.py`, pickled NumPy arrays in `numpy_pickle.py`.
+"""
 
 import pathlib
 
@@ -10,7 +13,10 @@ import safetensors.numpy
 
 from vision_jax.core import paths
 from vision_jax.core.errors import InputError
+from vision_jax.weights.numpy_pickle import load_numpy_pickle
 from vision_jax.weights.torch_file import load_torch
+
+NUMPY_PICKLES = (b'\x80\x03', b'\x80\x04')  # pickle's protocols 3 and 4; torch writes 2
 
 
 def load_safetensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
@@ -75,7 +81,8 @@ def read(path: str | pathlib.Path, *, key: str = '') -> dict[str, np.ndarray]:
     """The tensors of a file, by the reader for its kind.
 
     Args:
-        path: `*.safetensors`, `*.npz`, a folder (Orbax), or else a torch checkpoint.
+        path: `*.safetensors`, `*.npz`, a folder (Orbax), or else a torch checkpoint or, by its
+            first bytes, a pickled dict of NumPy arrays.
         key: See `load_torch`.
 
     Raises:
@@ -87,6 +94,9 @@ def read(path: str | pathlib.Path, *, key: str = '') -> dict[str, np.ndarray]:
     by_suffix = {'.safetensors': load_safetensors, '.npz': load_npz}
     if path.suffix in by_suffix:
         return by_suffix[path.suffix](path)
+    with path.open('rb') as file:
+        if file.read(2) in NUMPY_PICKLES:
+            return load_numpy_pickle(path)
     return load_torch(path, key=key)
 
 

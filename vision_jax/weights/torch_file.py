@@ -1,7 +1,7 @@
 """Reading torch checkpoints without torch, by an unpickler that knows tensors and nothing else.
 
 A checkpoint is a pickle, and a pickle can call anything. Here it may name only what a state dict
-needs (`_Unpickler.find_class`); any other name is refused, and nothing is ever imported.
+needs (`_Unpickler.admitted`); see `restricted_pickle.py`.
 Tensors are views of raw storages that lie beside the pickle, in the zip layout (torch 1.6 and
 later) as members of the archive, in the legacy layout behind it in the same file.
 """
@@ -10,14 +10,15 @@ import collections
 import io
 import math
 import pathlib
-import pickle
 import zipfile
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
 
 from vision_jax.core.errors import InputError
+from vision_jax.weights.restricted_pickle import RestrictedUnpickler
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch/serialization.py: MAGIC_NUMBER
 LEGACY_PROTOCOL = 1001
@@ -44,30 +45,23 @@ class _View(NamedTuple):
     strides: tuple[int, ...]
 
 
-class _Unpickler(pickle.Unpickler):
-    """Admits ordered dicts, tensors and parameters; refuses every other name.
+class _Unpickler(RestrictedUnpickler):
+    """Admits ordered dicts, tensors and parameters."""
 
-    What it hands to the pickle is immutable (strings, bound methods, a built-in class), so that a
-    pickle cannot alter what the next one meets.
-    """
+    holds = 'a checkpoint may hold tensors only; save the state_dict alone'
 
-    def find_class(self, module: str, name: str) -> Any:
-        if module == 'torch' and name in STORAGES:
-            return name
-        allowed = {
+    def admitted(self) -> Mapping[tuple[str, str], Any]:
+        return {
+            **{('torch', name): name for name in STORAGES},
             ('collections', 'OrderedDict'): collections.OrderedDict,
             ('torch._utils', '_rebuild_tensor_v2'): self._tensor,
             ('torch._utils', '_rebuild_parameter'): self._parameter,
         }
-        if (module, name) not in allowed:
-            raise InputError(f'refused: it asks for {module}.{name}, and a checkpoint may hold '
-                             'tensors only; save the state_dict alone')
-        return allowed[module, name]
 
     def persistent_load(self, reference: Any) -> _Storage:
         kind, storage, key, _, size, *view = reference
         if kind != 'storage' or view not in ([], [None]):
-            raise pickle.UnpicklingError(f'unknown reference {reference!r}')
+            raise ValueError(f'unknown reference {reference!r}')
         return _Storage(str(key), np.dtype(STORAGES[storage]), int(size))
 
     def _tensor(self, storage, offset, shape, strides, *_) -> _View:
@@ -76,7 +70,7 @@ class _Unpickler(pickle.Unpickler):
         last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
         inside = min((0, offset, *shape, *strides)) >= 0 and math.prod(shape) <= storage.size
         if not inside or (math.prod(shape) and last >= storage.size):
-            raise pickle.UnpicklingError(f'a tensor {shape} leaves its storage')
+            raise ValueError(f'a tensor {shape} leaves its storage')
         return _View(storage, int(offset), shape, strides)
 
     def _parameter(self, data, *_) -> _View:
