@@ -36,6 +36,20 @@ def test_valid_filter_equals_scipy(image):
     np.testing.assert_allclose(got[0, ..., 1], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(('down', 'across'), [(5, 11), (11, 6), (40, 7), (31, 100)])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_long_taps_equal_scipy(down, across, channels):
+    generator = np.random.default_rng(4)
+    image = generator.random((2, 131, 190, channels), np.float32)
+    rows, columns = generator.random(down), generator.random(across)
+    expected = ndimage.correlate1d(np.float64(image), rows, axis=1, mode='reflect',
+                                   origin=-((down + 1) % 2))
+    expected = ndimage.correlate1d(expected, columns, axis=2, mode='reflect',
+                                   origin=-((across + 1) % 2))
+    got = filters.filter_separable(image, rows, columns, padding='symmetric')
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
 def test_even_kernel_is_centred_as_conv2_same(image):
     kernel = np.full((4, 2), 1 / 8)
     # MATLAB: conv2(x, k, 'same') is the full one from index ceil((size(k) + 1) / 2)
