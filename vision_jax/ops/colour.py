@@ -19,7 +19,7 @@ GREY_WEIGHTS = {
     'bt709': (0.2126, 0.7152, 0.0722),
     'mean': (1 / 3, 1 / 3, 1 / 3),
 }
-GREY_RULES = (*GREY_WEIGHTS, 'matlab_uint8', 'bt601_studio')
+GREY_RULES = (*GREY_WEIGHTS, 'matlab_uint8', 'bt601_uint8', 'bt601_studio')
 # MATLAB's rgb2ntsc to three digits, and FCC's to four, which piq and scikit-image use.
 YIQ_MATRICES = {
     'three_digits': ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)),
@@ -99,8 +99,9 @@ def to_grey(image, *, rule: str = 'matlab'):
         image: `*b h w c` in [0, 1], with 1 or 3 channels.
         rule: 'matlab' (rgb2gray of doubles), 'matlab_uint8' (rgb2gray of 8-bit images, which rounds
             to multiples of 1/255; the gradient is that of 'matlab'), 'bt601' (Y of YIQ and of JPEG,
-            as piq and pyiqa), 'bt601_studio' (Y of MATLAB's rgb2ycbcr, in [16, 235] / 255), 'bt709'
-            (scikit-image's rgb2gray) or 'mean'.
+            as piq), 'bt601_uint8' (the same rounded, as pyiqa in some metrics), 'bt601_studio' (Y
+            of MATLAB's rgb2ycbcr, in [16, 235] / 255), 'bt709' (scikit-image's rgb2gray) or
+            'mean'.
 
     Returns:
         `*b h w 1`.
@@ -115,7 +116,7 @@ def to_grey(image, *, rule: str = 'matlab'):
     if rule == 'bt601_studio':
         return (16 + 219 * rgb_to_grey(image)) / 255
     grey = rgb_to_grey(image, weights=rule.removesuffix('_uint8'))
-    if rule == 'matlab_uint8':
+    if rule.endswith('_uint8'):
         rounded = jnp.floor(grey * 255 + 0.5) / 255
         return grey + jax.lax.stop_gradient(rounded - grey)
     return grey

@@ -12,6 +12,7 @@ from vision_jax.core.errors import InputError, nearest
 from vision_jax.ops.filters import pad_image
 
 RULES = ('matlab', 'pool', 'crop')
+RAGGED = ('zero', 'repeat', 'crop')
 
 
 def downsample_factor(height: int, width: int, *, target: int = 256, rule: str = 'matlab') -> int:
@@ -66,6 +67,28 @@ def mean_downsample(image, factor: int, *, rule: str = 'matlab'):
                        padding='zero' if rule == 'matlab' else 'edge')
     rows = _block_sum(padded, factor, counts[0], axis=-3)
     return _block_sum(rows, factor, counts[1], axis=-2) / factor ** 2
+
+
+def halve(image, *, ragged: str = 'zero'):
+    """The mean of 2 by 2 pixels; ports differ in what a last odd row or column becomes.
+
+    Args:
+        image: `*b h w c`.
+        ragged: 'zero' takes zeros beyond it (MATLAB's conv2 'same', piq), 'repeat' the mean of the
+            pixels there are (piqa), 'crop' leaves it out (pyiqa).
+
+    Returns:
+        `*b ceil(h/2) ceil(w/2) c`; rounded down for 'crop'.
+
+    Raises:
+        InputError: On an unknown name.
+    """
+    if ragged not in RAGGED:
+        raise InputError(f"ragged: unknown name '{ragged}'{nearest(ragged, RAGGED)}")
+    if ragged == 'repeat':
+        rows, columns = ((0, side % 2) for side in image.shape[-3:-1])
+        image = pad_image(image, rows=rows, columns=columns, padding='edge')
+    return mean_downsample(image, 2, rule='crop' if ragged == 'crop' else 'matlab')
 
 
 def _block_sum(image, factor: int, count: int, *, axis: int):
