@@ -1,4 +1,4 @@
-"""How well predicted quality follows subjective quality: SROCC, KROCC, PLCC and RMSE.
+"""How well predicted quality follows subjective quality: SROCC, KROCC, PLCC, RMSE, outliers.
 
 A coefficient that is undefined is NaN, not 0: fewer than two examples, or all predictions or all
 labels equal (its denominator is then 0). PLCC and RMSE after a logistic fit are NaN also with fewer
@@ -70,6 +70,52 @@ def rmse(prediction, label, *, fit: str = 'logistic5', start: str = 'standard') 
     """
     x, y = _pair(prediction, label)
     return float(np.sqrt(np.mean((_fitted(x, y, fit, start) - y) ** 2))) if x.size else np.nan
+
+
+def outlier_ratio(prediction, label, deviation, *, count=None, fit: str = 'logistic5',
+                  start: str = 'standard') -> float:
+    """Share of images whose error after the fit is over twice the spread of their opinions.
+
+    Formula: `mean(|fit(x) - y| > 2 s)`, and with `count` `2 s / sqrt(count)`.
+
+    Args:
+        prediction: `[n]`.
+        label: `[n]`.
+        deviation: Standard deviation s of each image's opinions, `[n]`, in units of the labels.
+        count: How many opinions each image has, `[n]`: then the standard error is taken, as in
+            VQEG phase II, and not the deviation, as in phase I.
+        fit: As in `plcc`.
+        start: As in `plcc`.
+
+    Returns:
+        In [0, 1]; NaN where the fit is undefined.
+
+    Raises:
+        InputError: On another shape, or a deviation or a count that is negative or NaN.
+
+    Source:
+        VQEG FR-TV phase I final report, 2000, metric 6; phase II, 2003, metric 6.
+    """
+    x, y = _pair(prediction, label)
+    spread = np.asarray(deviation, np.float64)
+    if count is not None:
+        spread = spread / np.sqrt(np.asarray(count, np.float64))
+    if spread.shape != y.shape or not (spread >= 0).all():
+        raise InputError(f'deviation: expected [{y.size}] numbers of 0 or more, and counts over 0')
+    error = np.abs(_fitted(x, y, fit, start) - y)
+    return float(np.mean(error > 2 * spread)) if y.size and np.isfinite(error).all() else np.nan
+
+
+def fitted(prediction, label, *, fit: str = 'logistic5', start: str = 'standard') -> np.ndarray:
+    """The predictions on the labels' scale, `[n]`; NaN where the fit is undefined.
+
+    Args:
+        prediction: `[n]`.
+        label: `[n]`.
+        fit: As in `plcc`.
+        start: As in `plcc`.
+    """
+    return _fitted(*_pair(prediction, label), fit, start)
 
 
 def bootstrap_interval(statistic: Callable[[np.ndarray, np.ndarray], float], prediction, label, *,
