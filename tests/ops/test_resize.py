@@ -134,6 +134,16 @@ def test_matlab_downsampling_equals_a_slow_one(factor, size):
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize('factor', [2, 3, 4])
+def test_imfilter_downsampling_equals_scipy(factor):
+    plane = np.random.default_rng(7).random((11, 13))
+    # imfilter's centre is floor((F + 1) / 2), counted from 1; SciPy's is F // 2
+    kernel = np.full((factor, factor), factor ** -2.0)
+    mean = ndimage.correlate(plane, kernel, mode='reflect', origin=(factor % 2 - 1,) * 2)
+    got = mean_downsample(np.float32(plane[..., None]), factor, rule='imfilter')[..., 0]
+    np.testing.assert_allclose(got, mean[::factor, ::factor], atol=1e-6)
+
+
 @pytest.mark.parametrize('factor', [2, 3])
 def test_pooling_equals_a_slow_one(factor):
     plane = np.random.default_rng(6).random((11, 13)).astype(np.float32)

@@ -122,6 +122,24 @@ def to_grey(image, *, rule: str = 'matlab'):
     return grey
 
 
+def colour_planes(image, *, rule: str = 'matlab'):
+    """The planes that a metric scores alone: grey, or every channel; channels first.
+
+    Args:
+        image: `*b h w c` in [0, 1], with 1 or 3 channels.
+        rule: 'each' for every channel, or as in `to_grey` for the grey image alone.
+
+    Returns:
+        `*b p h w`, with `p` planes: contiguous rows for the filters.
+
+    Raises:
+        InputError: On an unknown rule or another channel count.
+    """
+    if rule != 'each' and rule not in GREY_RULES:
+        raise InputError(f"colour: unknown name '{rule}'{nearest(rule, ('each', *GREY_RULES))}")
+    return jnp.moveaxis(image if rule == 'each' else to_grey(image, rule=rule), -1, -3)
+
+
 def rgb_to_ycbcr(image, *, full_range: bool = True):
     """Y'CbCr of BT.601, chroma centred on 128/255 in both ranges.
 

@@ -11,7 +11,9 @@ import math
 from vision_jax.core.errors import InputError, nearest
 from vision_jax.ops.filters import pad_image
 
-RULES = ('matlab', 'pool', 'crop')
+RULES = ('matlab', 'imfilter', 'pool', 'crop')
+MATLAB_RULES = ('matlab', 'imfilter')
+BORDERS = {'matlab': 'zero', 'imfilter': 'symmetric', 'pool': 'edge', 'crop': 'edge'}
 RAGGED = ('zero', 'repeat', 'crop')
 
 
@@ -22,15 +24,15 @@ def downsample_factor(height: int, width: int, *, target: int = 256, rule: str =
         height: Of the image, in pixels.
         width: Of the image, in pixels.
         target: The shorter side that is aimed at.
-        rule: 'matlab' rounds a half up (640 / 256 -> 3); 'pool' and 'crop' to even, as Python does
-            (-> 2).
+        rule: 'matlab' and 'imfilter' round a half up (640 / 256 -> 3); 'pool' and 'crop' to even,
+            as Python does (-> 2).
 
     Returns:
         The factor F.
     """
     _check_rule(rule)
     ratio = min(height, width) / target
-    return max(1, math.floor(ratio + 0.5) if rule == 'matlab' else round(ratio))
+    return max(1, math.floor(ratio + 0.5) if rule in MATLAB_RULES else round(ratio))
 
 
 def mean_downsample(image, factor: int, *, rule: str = 'matlab'):
@@ -40,9 +42,10 @@ def mean_downsample(image, factor: int, *, rule: str = 'matlab'):
         image: `*b h w c`.
         factor: F, at least 1.
         rule: 'matlab': conv2 with `fspecial('average', F)`, 'same' (zeros outside), then
-            `1:F:end`. 'pool': repeat the border by `F // 2` above and left and `(F - 1) // 2` below
-            and right, then average-pool (piq's VSI). The two differ in phase. 'crop': average-pool
-            without padding (piq's FSIM): rows and columns that fill no block are lost.
+            `1:F:end`. 'imfilter': the same over a mirrored border (the SSIM authors' code). 'pool':
+            repeat the border by `F // 2` above and left and `(F - 1) // 2` below and right, then
+            average-pool (piq's VSI), which differs in phase. 'crop': average-pool without padding
+            (piq's FSIM and SSIM): rows and columns that fill no block are lost.
 
     Returns:
         `*b ceil(h/F) ceil(w/F) c`; rounded down for 'crop'.
@@ -55,16 +58,13 @@ def mean_downsample(image, factor: int, *, rule: str = 'matlab'):
         raise InputError(f'factor: expected at least 1, got {factor}')
     if factor == 1:
         return image
-    counts = [math.ceil(side / factor) for side in image.shape[-3:-1]]
-    if rule == 'matlab':
-        before, after = (factor - 1) // 2, factor // 2 + factor
-    elif rule == 'pool':
-        before, after = factor // 2, (factor - 1) // 2
-    else:
-        before, after = 0, 0
-        counts = [side // factor for side in image.shape[-3:-1]]
-    padded = pad_image(image, rows=(before, after), columns=(before, after),
-                       padding='zero' if rule == 'matlab' else 'edge')
+    sides = image.shape[-3:-1]
+    counts = [side // factor if rule == 'crop' else math.ceil(side / factor) for side in sides]
+    before = {'crop': 0, 'pool': factor // 2}.get(rule, (factor - 1) // 2)
+    # no more below and right than the last block takes: often nothing, and padding costs a copy
+    rows, columns = ((before, max(0, count * factor - side - before))
+                     for side, count in zip(sides, counts, strict=True))
+    padded = pad_image(image, rows=rows, columns=columns, padding=BORDERS[rule])
     rows = _block_sum(padded, factor, counts[0], axis=-3)
     return _block_sum(rows, factor, counts[1], axis=-2) / factor ** 2
 
