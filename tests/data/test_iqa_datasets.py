@@ -57,6 +57,7 @@ def tid2013(folder):
     table = ''.join(f'{score} {name}\r\n' for score, name in zip(scores, names, strict=True))
     write(folder, 'mos_with_names.txt', table)
     write(folder, 'reference_images/I01.BMP', picture(200, 'bmp'))
+    write(folder, 'reference_images/i25.bmp', picture(225, 'bmp'))
     for value, name in enumerate(names):
         write(folder, f'distorted_images/{name.lower()}', picture(value, 'bmp'))
     return {'quality': [5.51429, 1.2, 3.02778], 'reference': [1, 1, 25],
@@ -69,7 +70,8 @@ def kadid10k(folder):
     with zipfile.ZipFile(folder / 'kadid10k.zip', 'w') as archive:
         archive.writestr('kadid10k/dmos.csv', 'dist_img,ref_img,dmos,var\n'
                          'I01_01_01.png,I01.png,4.57,0.496\nI81_25_05.png,I81.png,1.23,0.42\n')
-        archive.writestr('kadid10k/images/I01.png', picture(200, 'png'))
+        archive.writestr('kadid10k/images/I01.png', picture(201, 'png'))
+        archive.writestr('kadid10k/images/I81.png', picture(225, 'png'))
         archive.writestr('__MACOSX/kadid10k/images/._I01_01_01.png', b'junk')
         for value, name in enumerate(['I01_01_01.png', 'I81_25_05.png']):
             archive.writestr(f'kadid10k/images/{name}', picture(value, 'png'))
@@ -82,6 +84,8 @@ def live_release_2(folder):
     for number, name in enumerate(live.FOLDERS):
         for image in (1, 2):
             write(root, f'{name}/img{image}.bmp', picture(10 * number + image, 'bmp'))
+    for value, name in enumerate(['bikes', 'ocean'], start=1):
+        write(root, f'refimgs/{name}.bmp', picture(200 + value, 'bmp'))
     copies = np.zeros((1, 10))
     copies[0, 3] = 1
     scores = np.arange(10.0)[None] * 7
@@ -111,6 +115,9 @@ def csiq(folder):
         for value, name in enumerate(['awgn/1600.AWGN.1.png', 'jpeg2000/trolley.jpeg2000.4.png',
                                       'contrast/trolley.contrast.2.png']):
             archive.writestr(name, picture(value, 'png'))
+    with zipfile.ZipFile(folder / 'src_imgs.zip', 'w') as archive:
+        for value, name in enumerate(['1600', 'trolley'], start=1):
+            archive.writestr(f'src_imgs/{name}.png', picture(200 + value, 'png'))
     return {'quality': [0.062, 0.7, 0.3], 'reference': [1, 2, 2], 'distortion': [1, 3, 6],
             'level': [1, 4, 2]}
 
@@ -154,7 +161,31 @@ def spaq(folder):
     return {'quality': [28.75, 75.5], 'brightness': [40, 66], 'sharpness': [25, 80]}
 
 
+def pieapp(folder):
+    """Inside its zip; the first table also has the photograph itself."""
+    images = {'ref_9': ['distort_9_jpeg_inter_1.png', 'distort_9_sparse_sampling_intra_2.png'],
+              'ref_23': ['distort_23_jpeg_inter_4.png']}
+    scores = {'ref_9': ['ref_9.png,0', *(f'{name},{value}' for name, value in
+                                         zip(images['ref_9'], ('0.75', '3.5'), strict=True))],
+              'ref_23': [f'{images["ref_23"][0]},1.25']}
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / 'all_data_PieAPP_dataset_CVPR_2018.zip', 'w') as archive:
+        archive.writestr('test_reference_list.txt', 'ref_9.png\r\nref_23.png\r\n')
+        value = iter(range(3))
+        for stem, names in images.items():
+            number = int(stem.removeprefix('ref_'))
+            archive.writestr(f'reference_images/test/{stem}.png', picture(200 + number, 'png'))
+            for name in names:
+                archive.writestr(f'distorted_images/test/{stem}/{name}',
+                                 picture(next(value), 'png'))
+            lines = ''.join(f'{stem}.png,{line}\n' for line in scores[stem])
+            archive.writestr(f'labels/test/{stem}_per_image_score.csv',
+                             'ref. image,distorted image A,score for A\n' + lines)
+    return {'quality': [0.75, 3.5, 1.25], 'reference': [9, 9, 23], 'distortion': [1, 2, 1]}
+
+
 WRITERS = {
+    'pieapp': pieapp,
     'tid2013': tid2013, 'kadid10k': kadid10k, 'live': live_release_2, 'csiq': csiq,
     'koniq10k': koniq10k, 'live_in_the_wild': live_in_the_wild, 'spaq': spaq,
 }

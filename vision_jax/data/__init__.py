@@ -13,6 +13,7 @@ DATA_SETS = {
     'live': 'vision_jax.data.datasets.live:load',
     'live_in_the_wild': 'vision_jax.data.datasets.live_in_the_wild:load',
     'photo_distortions': 'vision_jax.data.photo_distortions:load',
+    'pieapp': 'vision_jax.data.datasets.pieapp:load',
     'spaq': 'vision_jax.data.datasets.spaq:load',
     'tid2013': 'vision_jax.data.datasets.tid2013:load',
 }

@@ -118,18 +118,35 @@ class Tiles(NamedTuple):
     score: Callable[[jax.Array], jax.Array]
 
 
-def cut_tiles(config: PhotoConfig) -> Tiles:
+class PristineTiles(NamedTuple):
+    """The pristine tiles alone; attributes as in `Tiles`, images as 8-bit values."""
+
+    photographs: list[np.ndarray]
+    corners: list[np.ndarray]
+    images: np.ndarray
+    reference: np.ndarray
+    tile: np.ndarray
+
+
+def pristine_tiles(config: PhotoConfig) -> PristineTiles:
     """Reads the photographs and cuts their tiles."""
     photographs = [load_photograph(name) for name in config.photographs]
     corners = [choose_tiles(photo, side=config.tile, count=config.tiles_per_photo,
                             seed=config.seed) for photo in photographs]
-    images = jnp.asarray(_cut_all(photographs, corners, config.tile), jnp.float32) / 255
-    terms = jax.jit(image_terms)(images)
     names = [row.name for row in PHOTOGRAPHS]
-    return Tiles(
-        photographs, corners, images,
+    return PristineTiles(
+        photographs, corners, _cut_all(photographs, corners, config.tile),
         reference=np.repeat([names.index(n) for n in config.photographs], config.tiles_per_photo),
-        tile=np.tile(np.arange(config.tiles_per_photo), len(photographs)),
+        tile=np.tile(np.arange(config.tiles_per_photo), len(photographs)))
+
+
+def cut_tiles(config: PhotoConfig) -> Tiles:
+    """The tiles of the photographs, and what scores others against them."""
+    tiles = pristine_tiles(config)
+    images = jnp.asarray(tiles.images, jnp.float32) / 255
+    terms = jax.jit(image_terms)(images)
+    return Tiles(
+        tiles.photographs, tiles.corners, images, reference=tiles.reference, tile=tiles.tile,
         score=jax.jit(lambda distorted: vsi_from_terms(terms, image_terms(distorted / 255))),
     )
 

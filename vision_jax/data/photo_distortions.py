@@ -26,16 +26,21 @@ SPLITS = ('all', 'train', 'test', 'meta_train', 'meta_test', 'support')
 
 def open_builder(config) -> PhotoDistortions:
     """The builder for the `data` section of a config, its files made unless they are there."""
+    directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
+    what = build_config(config)
+
+    return open_prepared(lambda: PhotoDistortions(
+        data_dir=str(directory), file_format='array_record', config=what))
+
+
+def build_config(config) -> PhotoConfig:
+    """What the `data` section of a config builds."""
     options = {name: config[name] for name in ('tile', 'tiles_per_photo') if name in config}
     if 'build_seed' in config:
         options['seed'] = config['build_seed']
     if config.get('photographs', ()):
         options['photographs'] = tuple(config['photographs'])
-    directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
-    what = PhotoConfig(**options)
-
-    return open_prepared(lambda: PhotoDistortions(
-        data_dir=str(directory), file_format='array_record', config=what))
+    return PhotoConfig(**options)
 
 
 def split_photographs(seed: int, n_test: int, *, photographs: Sequence[str] = ()

@@ -16,7 +16,7 @@ class Label(NamedTuple):
 
     Attributes:
         low: The least value of the scale.
-        high: The greatest.
+        high: The greatest; infinity for an error without bound.
         higher_is_better: False for a DMOS that grows with degradation.
         metaiqa: `(offset, divisor)` of MetaIQA's `(value - offset) / divisor`, where it used the
             set.
@@ -36,6 +36,7 @@ LABELS = {
     'koniq10k': {'quality': Label(1, 5, True), 'quality_zscore': Label(0, 100, True)},
     'live': {'quality': Label(0, 100, False), 'quality_realigned': Label(0, 100, False)},
     'live_in_the_wild': {'quality': Label(0, 100, True, metaiqa=(0, 100))},
+    'pieapp': {'quality': Label(0, float('inf'), False)},
     'spaq': {'quality': Label(0, 100, True)},
     'tid2013': {'quality': Label(0, 9, True, metaiqa=(0, 9))},
 }
@@ -53,7 +54,8 @@ def scale_label(values: np.ndarray, label: Label, scale: str) -> np.ndarray:
         scale: `'published'` (unchanged), `'unit'` or `'metaiqa'`.
 
     Raises:
-        InputError: On an unknown scale, or `'metaiqa'` for a set that it did not use.
+        InputError: On an unknown scale, `'metaiqa'` for a set that it did not use, or `'unit'` for
+            a scale without end.
 
     Source: `metaiqa`: Zhu et al., "MetaIQA", CVPR 2020, label files of the authors' code.
     """
@@ -67,6 +69,9 @@ def scale_label(values: np.ndarray, label: Label, scale: str) -> np.ndarray:
                              "live_in_the_wild only; take 'unit'")
         offset, divisor = label.metaiqa
         return ((values - offset) / divisor).astype(np.float32)
+    if not np.isfinite(label.high):
+        raise InputError("data.label_scale='unit' needs a scale with two ends, and this label goes "
+                         "from 0 to any error; take 'published'")
     unit = (values - label.low) / (label.high - label.low)
     return (unit if label.higher_is_better else 1 - unit).astype(np.float32)
 

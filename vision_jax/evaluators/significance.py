@@ -201,7 +201,8 @@ def pitman_morgan(first, second) -> Outcome:
     if np.isnan(r):
         return Outcome(0.0, 1.0, (first.size - 2,))
     statistic = float(r * np.sqrt((first.size - 2) / max(1 - r ** 2, 1e-300)))
-    return Outcome(statistic, float(2 * stats.t.sf(abs(statistic), first.size - 2)), (first.size - 2,))
+    tail = float(2 * stats.t.sf(abs(statistic), first.size - 2))
+    return Outcome(statistic, tail, (first.size - 2,))
 
 
 def kurtosis(residual) -> float:

@@ -20,7 +20,7 @@ class Csiq(quality_builder.QualityBuilder):
     `spreadsheets`).
     """
 
-    FILES = 'csiq.DMOS.xlsx and dst_imgs.zip'
+    FILES = 'csiq.DMOS.xlsx and dst_imgs.zip (src_imgs.zip, too, for full-reference metrics)'
     HOMEPAGE = 'https://s2.smu.edu/~eclarson/csiq.html'
     CITATION = ('E. C. Larson, D. M. Chandler, "Most apparent distortion: full-reference image '
                 'quality assessment and the role of strategy", J. Electronic Imaging 19(1), 2010.')
@@ -39,6 +39,7 @@ class Csiq(quality_builder.QualityBuilder):
             name, level = _name(row['image']), int(row['dst_lev'])
             yield {
                 'path': f'{name}.{FILE_WORDS[row["dst_type"]]}.{level}.png',
+                'reference_path': f'{name}.png',
                 'quality': row['dmos'], 'reference': names.index(name) + 1,
                 'distortion': int(row['dst_idx']), 'level': level,
             }

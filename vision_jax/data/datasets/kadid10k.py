@@ -26,6 +26,7 @@ class Kadid10k(quality_builder.QualityBuilder):
             reference, distortion, level = name.rpartition('.')[0][1:].split('_')
             yield {
                 'path': f'images/{name}', 'quality': row['dmos'],
+                'reference_path': f'images/{row["ref_img"]}',
                 'reference': int(reference), 'distortion': int(distortion), 'level': int(level),
             }
 

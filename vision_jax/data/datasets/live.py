@@ -19,7 +19,7 @@ class Live(quality_builder.QualityBuilder):
     """
 
     FILES = ('databaserelease2.zip, extracted (dmos.mat, dmos_realigned.mat, refnames_all.mat, '
-             'jp2k/, jpeg/, wn/, gblur/, fastfading/),')
+             'jp2k/, jpeg/, wn/, gblur/, fastfading/, refimgs/),')
     HOMEPAGE = 'https://live.ece.utexas.edu/research/quality/subjective.htm'
     CITATION = ('H. R. Sheikh, M. F. Sabir, A. C. Bovik, "A statistical evaluation of recent full '
                 'reference image quality assessment algorithms", IEEE TIP 15(11), 2006.')
@@ -45,7 +45,8 @@ class Live(quality_builder.QualityBuilder):
         for index, (path, distortion) in enumerate(paths):
             if not undistorted[index]:
                 yield {
-                    'path': path, 'quality': dmos[index], 'quality_realigned': realigned[index],
+                    'path': path, 'reference_path': f'refimgs/{names[index]}',
+                    'quality': dmos[index], 'quality_realigned': realigned[index],
                     'reference': int(references[index]) + 1, 'distortion': distortion,
                 }
 

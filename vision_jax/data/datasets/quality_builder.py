@@ -45,7 +45,11 @@ class QualityBuilder(QuietBuilder, skip_registration=True):
 
     @abc.abstractmethod
     def rows(self, archive: Archive) -> Iterator[dict[str, Any]]:
-        """Yields `path` (in the archive), `quality` and the scalars of each image."""
+        """Yields `path` (in the archive), `quality` and the scalars of each image.
+
+        A set that publishes the undistorted photographs also yields `reference_path`: where that
+        of the image is, in the archive. It is not stored here; see `references.py`.
+        """
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -63,26 +67,29 @@ class QualityBuilder(QuietBuilder, skip_registration=True):
     def _split_generators(self, dl_manager):
         """Parts that TFDS holds in memory: a larger split it spills to disk, by TensorFlow."""
         folder = pathlib.Path(dl_manager.manual_dir)
-        with contextlib.closing(self._archive(folder)) as archive:
-            rows = list(self._checked_rows(archive))
+        with contextlib.closing(self.archive(folder)) as archive:
+            rows = list(self.checked_rows(archive))
             ends = part_ends([archive.size(row['path']) for row in rows], limit=PART_BYTES)
         progress = Progress(len(rows), unit='image', title=f'building {self.name}', lines=10)
         return {f'part_{number:05d}': self._generate_examples(folder, rows, begin, end, progress)
                 for number, (begin, end) in enumerate(itertools.pairwise([0, *ends]))}
 
     def _generate_examples(self, folder, rows, begin: int, end: int, progress: Progress):
-        with contextlib.closing(self._archive(folder)) as archive:
+        with contextlib.closing(self.archive(folder)) as archive:
             for number in range(begin, end):
                 row = rows[number]
-                yield number, {**row, 'image': archive.read(row['path'])}
+                kept = {name: row[name] for name in self.info.features if name != 'image'}
+                yield number, {**kept, 'image': archive.read(row['path'])}
                 progress.advance(number + 1)
         if end == len(rows):
             progress.close()
 
-    def _archive(self, folder: pathlib.Path) -> Archive:
+    def archive(self, folder: pathlib.Path) -> Archive:
+        """The published files in a folder."""
         return Archive(folder, missing=self.missing())
 
-    def _checked_rows(self, archive: Archive) -> Iterator[dict[str, Any]]:
+    def checked_rows(self, archive: Archive) -> Iterator[dict[str, Any]]:
+        """The rows with their label as a number; what is wrong with the table is named."""
         number, rows = 0, self.rows(archive)
         while True:
             number += 1
@@ -129,6 +136,16 @@ def _number(cell) -> float:
     return float('nan') if cell in ('', None) else float(cell)
 
 
+def from_download(builder: QualityBuilder, config, directory: pathlib.Path) -> dict[str, Any]:
+    """Options of `download_and_prepare`: where the archive lies; raises if it is not there."""
+    folder = config.get('archive_directory', '')
+    folder = pathlib.Path(folder or directory / 'downloads' / 'manual' / builder.name).expanduser()
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise InputError(f'{builder.name} is downloaded by hand: {builder.missing()} '
+                         f'and put it into {folder}')
+    return {'download_config': tfds.download.DownloadConfig(manual_dir=str(folder))}
+
+
 def load(builder_class: type[QualityBuilder], config, split: str) -> Source:
     """Builds a data set on first use, and takes the part that a config asks for.
 
@@ -143,17 +160,7 @@ def load(builder_class: type[QualityBuilder], config, split: str) -> Source:
         InputError: On a missing archive or file, saying where it goes and where it is published.
     """
     directory = pathlib.Path(config.get('directory', '') or DEFAULT_DIRECTORY).expanduser()
-
-    def downloaded(builder: QualityBuilder):
-        folder = config.get('archive_directory', '')
-        folder = pathlib.Path(folder or directory / 'downloads' / 'manual' / builder.name)
-        folder = folder.expanduser()
-        if not folder.is_dir() or not any(folder.iterdir()):
-            raise InputError(f'{builder.name} is downloaded by hand: {builder.missing()} '
-                             f'and put it into {folder}')
-        return {'download_config': tfds.download.DownloadConfig(manual_dir=str(folder))}
-
     builder = open_prepared(
         lambda: builder_class(data_dir=str(directory), file_format='array_record'),
-        options=downloaded)
+        options=lambda builder: from_download(builder, config, directory))
     return quality_source(TfdsSource(builder), config, split, labels=LABELS[builder.name])

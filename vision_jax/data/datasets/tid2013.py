@@ -27,6 +27,7 @@ class Tid2013(quality_builder.QualityBuilder):
             reference, distortion, level = name.rpartition('.')[0][1:].split('_')
             yield {
                 'path': f'distorted_images/{name}', 'quality': quality,
+                'reference_path': f'reference_images/I{reference}.BMP',
                 'reference': int(reference), 'distortion': int(distortion), 'level': int(level),
             }
 
