@@ -12,6 +12,7 @@ import scipy.stats
 from vision_jax import data
 from vision_jax.core.errors import InputError
 from vision_jax.data import distortions, photo_builder, photo_distortions
+from vision_jax.data.pairs import open_pairs
 from vision_jax.data.photo_tiles import choose_tiles, cut
 from vision_jax.data.photographs import PHOTOGRAPHS, load_photograph
 from vision_jax.iqa.full_reference.vsi import vsi
@@ -41,6 +42,16 @@ def everything(config):
 
 def columns(source) -> dict[str, np.ndarray]:
     return {name: source.column(name) for name in source.columns}
+
+
+def test_pairs_have_the_pristine_tile_and_are_judged_by_level(config):
+    pairs = open_pairs({**config, 'identities': True})
+    same = [np.array_equal(*pairs[index]) for index in range(len(pairs))]
+    np.testing.assert_array_equal(same, pairs.source.column('identity'))
+    assert 0 < sum(same) < len(pairs)
+    assert len(np.unique(pairs.content)) == len(NUMBERS) * 2
+    assert (pairs.judged, pairs.higher_is_better) == ('level', False)
+    assert set(pairs.source.column('distortion')) == set(TYPES)  # also those that VSI cannot rank
 
 
 def test_it_holds_every_type_level_and_tile_once(everything):
