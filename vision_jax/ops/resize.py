@@ -19,7 +19,7 @@ CONVENTIONS = ('matlab', 'torch')
 
 
 def resize(image, size: tuple[int, int], *, kernel: str = 'bilinear', convention: str = 'matlab',
-           antialias: bool | None = None, align_corners: bool = False):
+           antialias: bool | None = None, align_corners: bool = False, scale: float | None = None):
     """Resizes `*b h w c` to `size` = (height, width).
 
     Args:
@@ -31,6 +31,8 @@ def resize(image, size: tuple[int, int], *, kernel: str = 'bilinear', convention
         antialias: Widen the kernel by the scale when shrinking. `None` follows the convention: True
             for 'matlab', except with 'nearest', and False for 'torch'.
         align_corners: torch's option: the corners' centres stay in place.
+        scale: New pixels an old one. `None` takes it from the sizes, each axis its own; MATLAB's
+            imresize(image, scale) keeps to the scale it is given, and rounds the size up.
 
     Returns:
         `*b size c`; bicubic may leave the range of the input.
@@ -42,7 +44,7 @@ def resize(image, size: tuple[int, int], *, kernel: str = 'bilinear', convention
         raise InputError(f'image: expected [..., height, width, channels], '
                          f'got shape {jnp.shape(image)}')
     options = dict(kernel=kernel, convention=convention, antialias=antialias,
-                   align_corners=align_corners)
+                   align_corners=align_corners, scale=scale)
     down, across = (
         jnp.asarray(resize_matrix(old, new, **options), image.dtype)
         for old, new in zip(image.shape[-3:-1], size, strict=True))
@@ -52,7 +54,8 @@ def resize(image, size: tuple[int, int], *, kernel: str = 'bilinear', convention
 
 @functools.lru_cache(maxsize=64)
 def resize_matrix(old: int, new: int, *, kernel: str = 'bilinear', convention: str = 'matlab',
-                  antialias: bool | None = None, align_corners: bool = False) -> np.ndarray:
+                  antialias: bool | None = None, align_corners: bool = False,
+                  scale: float | None = None) -> np.ndarray:
     """The matrix `new old` that resizes one axis: rows of sum 1. Options as in `resize`."""
     if kernel not in KERNEL_WIDTHS:
         raise InputError(f"kernel: unknown name '{kernel}'{nearest(kernel, KERNEL_WIDTHS)}")
@@ -63,8 +66,9 @@ def resize_matrix(old: int, new: int, *, kernel: str = 'bilinear', convention: s
         raise InputError(f'size: expected at least 1 pixel a side, got {old} -> {new}')
     if antialias is None:
         antialias = convention == 'matlab' and kernel != 'nearest'
-    stretch = max(1.0, old / new) if antialias else 1.0
-    centre = _centres(old, new, align_corners)
+    step = old / new if scale is None else 1 / scale
+    stretch = max(1.0, step) if antialias else 1.0
+    centre = _centres(old, new, step, align_corners)
     taps = math.ceil(KERNEL_WIDTHS[kernel] * stretch) + 2
     # MATLAB's `contributions`: the taps of a row, some of which have weight 0
     index = np.floor(centre - KERNEL_WIDTHS[kernel] * stretch / 2)[:, None] + np.arange(taps)
@@ -78,11 +82,11 @@ def resize_matrix(old: int, new: int, *, kernel: str = 'bilinear', convention: s
     return matrix
 
 
-def _centres(old: int, new: int, align_corners: bool) -> np.ndarray:
+def _centres(old: int, new: int, step: float, align_corners: bool) -> np.ndarray:
     """Where the new pixels' centres lie on the old axis."""
     if align_corners:
         return np.arange(new) * ((old - 1) / (new - 1) if new > 1 else 0.0)
-    return (np.arange(new) + 0.5) * (old / new) - 0.5
+    return (np.arange(new) + 0.5) * step - 0.5
 
 
 def _border(index: np.ndarray, length: int, *, mirrored: bool) -> np.ndarray:
