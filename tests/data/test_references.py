@@ -1,20 +1,13 @@
-"""The undistorted photographs of published sets, from the tiny archives of test_iqa_datasets."""
-
-import importlib.util
-import pathlib
+"""The undistorted photographs of published sets, from tiny archives."""
 
 import numpy as np
 import pytest
 
+from tests.data.tiny_archives import WRITERS
 from vision_jax import data
 from vision_jax.core.errors import InputError
 from vision_jax.data.datasets import live, references
 from vision_jax.data.pairs import open_pairs
-
-SPECIFICATION = importlib.util.spec_from_file_location(
-    'tiny_archives', pathlib.Path(__file__).with_name('test_iqa_datasets.py'))
-tiny_archives = importlib.util.module_from_spec(SPECIFICATION)
-SPECIFICATION.loader.exec_module(tiny_archives)
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +16,7 @@ def two_images_a_distortion(monkeypatch):
 
 
 def write_tiny(name, tmp_path):
-    tiny_archives.WRITERS[name](tmp_path / 'downloads' / 'manual' / name)
+    WRITERS[name](tmp_path / 'downloads' / 'manual' / name)
     return {'name': name, 'directory': str(tmp_path)}
 
 
