@@ -23,6 +23,7 @@ class Metric(NamedTuple):
         channels: The channel counts it takes.
         has_map: Whether `return_map=True` also gives the local scores.
         extra: The extra of `setup.py` that it needs; '' for none.
+        weights: `module:function` of the variables that it takes as `weights`; '' for none.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Metric(NamedTuple):
     channels: tuple[int, ...] = (1, 3)
     has_map: bool = False
     extra: str = ''
+    weights: str = ''
 
 
 class Model(NamedTuple):

@@ -10,6 +10,8 @@ from vision_jax.core.errors import InputError, nearest
 from vision_jax.weights.name_map import IDENTITY, NameMap, Rule, apply_name_map
 from vision_jax.weights.readers import read
 
+DATA = pathlib.Path(__file__).parent / 'data'  # small files of weights, their licences beside them
+
 _NORM = (('weight', 'params', 'scale'), ('bias', 'params', 'bias'),
          ('running_mean', 'batch_stats', 'mean'), ('running_var', 'batch_stats', 'var'))
 
