@@ -39,7 +39,7 @@ def run(pairs: Pairs, metrics: Sequence[str], folder: pathlib.Path, *, fit: str 
         metrics: Names in the catalogue.
         folder: Where the files go; it is made.
         fit: As in `correlation.plcc`.
-        contents: How many references are used, the first ones; 0 for all.
+        contents: How many references are used, evenly spaced; 0 for all.
         plots: Whether to draw; needs matplotlib.
 
     Returns:
@@ -69,14 +69,15 @@ def run(pairs: Pairs, metrics: Sequence[str], folder: pathlib.Path, *, fit: str 
 
 
 def chosen_examples(pairs: Pairs, contents: int) -> np.ndarray:
-    """The examples of the first so many references, `[k]`.
+    """The examples of so many references, evenly spaced, `[k]`.
 
     Args:
         pairs: The data set.
         contents: How many; 0 for all.
     """
     distinct = np.unique(pairs.content)
-    kept = distinct[:contents] if contents else distinct
+    count = min(contents or len(distinct), len(distinct))
+    kept = distinct[np.linspace(0, len(distinct) - 1, count).round().astype(int)]
     return np.flatnonzero(np.isin(pairs.content, kept))
 
 
