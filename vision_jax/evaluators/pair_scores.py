@@ -85,18 +85,20 @@ def scorer(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     if getattr(row, 'kind', '') not in ('full_reference', 'reduced_reference'):
         raise InputError(f"'{name}' is no metric of a reference and a distorted image")
     metric = catalog.get(name)
+    # as an argument: constants of that size make a compilation slow
+    weights = {'weights': catalog.resolve(row.weights)()} if row.weights else {}
 
     @jax.jit
-    def score(reference, distorted):
+    def score(weights, reference, distorted):
         images = [image.astype(jnp.float32) / 255 for image in (reference, distorted)]
         if 3 not in row.channels:
             images = [to_grey(image) for image in images]
-        return metric(*images)
+        return metric(*images, **weights)
 
     def checked(reference: np.ndarray, distorted: np.ndarray):
         if min(reference.shape[1:3]) < row.min_side:
             return np.full(len(reference), np.nan, np.float32)
-        return score(reference, distorted)
+        return score(weights, reference, distorted)
 
     return checked
 
