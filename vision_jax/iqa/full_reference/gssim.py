@@ -7,11 +7,12 @@ from vision_jax.iqa.full_reference.ssim import similarities
 from vision_jax.ops.colour import colour_planes
 from vision_jax.ops.filters import image_gradients
 
+WINDOW_SIZE = 11
 # Our Sobel kernel has a sum of 1 a side, the paper's of 4.
 SOBEL = 4.0
 
 
-def gssim(reference, distorted, *, colour: str = 'matlab', window_size: int = 11,
+def gssim(reference, distorted, *, colour: str = 'matlab', window_size: int = WINDOW_SIZE,
           sigma: float = 1.5, k1: float = 0.01, k2: float = 0.03, data_range: float = 1.0,
           return_map: bool = False):
     """GSSIM of pairs; 1 for equal images, and higher is better.
@@ -46,35 +47,40 @@ def gssim(reference, distorted, *, colour: str = 'matlab', window_size: int = 11
         The paper does not say what a gradient is at the border: only windows that need none count.
     """
     pair = check_pair(reference, distorted, data_range=data_range, min_side=window_size + 2)
-    local = gssim_map(*pair, colour=colour, window_size=window_size, sigma=sigma, k1=k1, k2=k2)
+    planes = [colour_planes(image, rule=colour) for image in pair]
+    local = gssim_map(*planes, window_size=window_size, sigma=sigma, k1=k1, k2=k2)
     score = local.mean((-3, -2, -1))
     return (score, local.mean(-3)) if return_map else score
 
 
-def gssim_map(reference, distorted, *, colour: str = 'matlab', window_size: int = 11,
-              sigma: float = 1.5, k1: float = 0.01, k2: float = 0.03):
-    """The local index of two checked images, `*b p h' w'`, with `p` planes of colour.
+def gssim_map(first, second, *, window_size: int = WINDOW_SIZE, sigma: float = 1.5,
+              k1: float = 0.01, k2: float = 0.03):
+    """The local index of two planes, `*b h' w'`.
 
     Args:
-        reference: `*b h w c` in [0, 1].
-        distorted: The same shape.
-        colour: As in `gssim`.
+        first: `*b h w` in [0, 1].
+        second: The same shape.
         window_size: As in `gssim`.
         sigma: As in `gssim`.
         k1: As in `gssim`.
         k2: As in `gssim`.
     """
-    planes = [colour_planes(image, rule=colour) for image in (reference, distorted)]
-    edges = [_edges(plane) for plane in planes]
-    inside = [plane[..., 1:-1, 1:-1] for plane in planes]
     options = dict(window_size=window_size, sigma=sigma, k1=k1, k2=k2)
-    luminance, _ = similarities(*inside, **options)
+    luminance, _ = similarities(*(plane[..., 1:-1, 1:-1] for plane in (first, second)), **options)
     # most of a gradient map is near 0, not near the middle of its range
-    _, structure = similarities(*edges, centre=0.0, **options)
+    _, structure = similarities(*(sobel_magnitude(plane) for plane in (first, second)), centre=0.0,
+                                **options)
     return luminance * structure
 
 
-def _edges(plane):
-    """`|across| + |down|` of `*b h w`, without its border."""
+def sobel_magnitude(plane):
+    """`|across| + |down|` by the Sobel kernels, without the border, which has none.
+
+    Args:
+        plane: `*b h w`.
+
+    Returns:
+        `*b h-2 w-2`.
+    """
     across, down = image_gradients(plane[..., None], kernel='sobel', padding='valid')
     return SOBEL * (jnp.abs(across) + jnp.abs(down))[..., 0]

@@ -1,7 +1,5 @@
 """MSE: mean squared error."""
 
-import jax.numpy as jnp
-
 from vision_jax.core.checks import check_pair
 from vision_jax.ops.colour import colour_planes
 
@@ -44,12 +42,12 @@ def squared_errors(reference, distorted, *, colour: str = 'each'):
         colour: As in `mse`.
 
     Returns:
-        `*b 1 h w*c`: channels stay beside each other, which is the fastest to add up.
+        `*b 1 h w*c`: channels stay beside each other, which is the fastest to add up; `*b 1 h w`
+        for grey.
     """
     if colour != 'each':
-        reference, distorted = (
-            jnp.moveaxis(colour_planes(image, rule=colour), -3, -1)
-            for image in (reference, distorted))
+        difference = colour_planes(reference, rule=colour) - colour_planes(distorted, rule=colour)
+        return difference * difference
     difference = reference - distorted
     *batch, height, width, channels = difference.shape
     return (difference * difference).reshape((*batch, 1, height, width * channels))
