@@ -52,12 +52,14 @@ setup(
         'demo': DEMO,
         'spreadsheets': ['openpyxl'],  # CSIQ and SPAQ publish their scores as .xlsx
         'perceptual': PERCEPTUAL,
-        'test': DEMO + PERCEPTUAL + ['ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest',
+        'video': ['av'],  # vision-jax score of videos
+        'test': DEMO + PERCEPTUAL + ['av', 'ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest',
                         'pytest-xdist', 'ruff'],
         'bench': ['piq', 'torch'],
     },
     entry_points={
         'console_scripts': [
+            'vision-jax=launch.__main__:main',
             'vision-jax-train=launch.train:main',
             'vision-jax-evaluate=launch.evaluate:main',
         ]

@@ -98,6 +98,13 @@ class Progress:
         else:
             self._line(f'{kind} {step}/{self._total}  {figures}  {self._rate(step)}')
 
+    def note(self, text: str) -> None:
+        """Writes a line of its own, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            self._line(text)
+
     def close(self) -> None:
         """Leaves the bar as it is."""
         if self._bar is not None:

@@ -1,6 +1,6 @@
 """Reading one picture from a file that may be anything: all bits that it has, or one line why not.
 
-PNG, JPEG (and MPO), WebP, TIFF, BMP, GIF and PPM, by Pillow; of a file with several frames or pages
+PNG, JPEG, WebP, TIFF, BMP, GIF and PPM, by Pillow; of a file with several frames or pages
 the first. The values are the file's own: no colour profile and no gamma is applied. The integer
 type says what white is: 255 of uint8, 65535 of uint16, 1 of float32.
 """
@@ -19,7 +19,7 @@ from vision_jax.core.errors import InputError, nearest
 
 # Left out are formats whose depth Pillow cuts without a word (AVIF, JPEG 2000), and those that it
 # reads by other programs (EPS).
-FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'PNG', 'PPM', 'TIFF', 'WEBP')
+FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 SUFFIXES = frozenset({'.bmp', '.dib', '.gif', '.jfif', '.jpe', '.jpeg', '.jpg', '.pbm', '.pgm',
                       '.png', '.pnm', '.ppm', '.tif', '.tiff', '.webp'})
 MAX_PIXELS = 2 ** 27
