@@ -166,3 +166,11 @@ def test_pooling_equals_a_slow_one(factor):
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call(np.zeros((5, 5, 1), np.float32))
+
+
+def test_a_given_scale_keeps_to_that_scale_where_the_size_is_rounded_up():
+    # 452 pixels are reduced by 4 either way; of 451, only the last pixels are near the border
+    whole = resize_matrix(452, 113, kernel='bicubic')
+    ragged = resize_matrix(451, 113, kernel='bicubic', scale=0.25)
+    np.testing.assert_allclose(ragged[:110], whole[:110, :451], atol=1e-15)
+    assert np.abs(resize_matrix(451, 113, kernel='bicubic') - ragged)[:110].max() > 0.01

@@ -16,7 +16,7 @@ def kth_smallest(values, rank: int):
     """The value that sorting would put at index `rank`.
 
     Args:
-        values: `*b n`, floats of 32 or 64 bits without NaN.
+        values: `*b n`, finite floats of 32 or 64 bits.
         rank: From 0 to n - 1.
 
     Returns:
