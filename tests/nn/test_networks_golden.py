@@ -1,7 +1,7 @@
 """The networks against torch's forward and backward passes, recorded in golden/networks.csv.
 
-ResNets get weights made from the tensors' torchvision names, so that nothing is stored: kernels and
-the linear layer's weight have deviation sqrt(2 / inputs), running variances are exp(0.2 z), batch
+Torchvision's networks get weights made from the tensors' names, so that nothing is stored: kernels
+and linear layers' weights have deviation sqrt(2 / inputs), running variances are exp(0.2 z), batch
 norm's weights 1 + 0.1 z, everything else 0.1 z.
 """
 
@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from vision_jax.nn import efficientnet_lite, resnet
+from vision_jax.nn import alexnet, efficientnet_lite, resnet, vgg
 from vision_jax.weights.name_map import apply_name_map
 from vision_jax.weights.published import NAME_MAPS, with_published_weights
 
@@ -128,3 +128,47 @@ def test_resnet_equals_torchvision_in_value_statistics_and_gradient(variant):
             jnp.linalg.norm(gradient['stage4_block1']['conv2']['kernel']),
     }
     compare(f'resnet{variant}', found)
+
+
+# Number of each layer in torchvision, with its weight's shape.
+STACKS = {
+    'vgg16': (vgg.build('16'), {
+        0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256),
+        14: (256, 256), 17: (512, 256), 19: (512, 512), 21: (512, 512), 24: (512, 512),
+        26: (512, 512), 28: (512, 512),
+    }, {0: (4096, 512 * 7 * 7), 3: (4096, 4096), 6: (1000, 4096)}),
+    'alexnet': (alexnet.build('one_column'), {
+        0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192), 8: (256, 384), 10: (256, 256),
+    }, {1: (4096, 256 * 6 * 6), 4: (4096, 4096), 6: (1000, 4096)}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', STACKS)
+def test_stacks_with_linear_layers_equal_torchvision(name):
+    model, convolutions, linear = STACKS[name]
+    shapes_of = {f'features.{i}': (*shape[:2], *2 * (shape[2:] or (3,)))
+                 for i, shape in convolutions.items()}
+    shapes_of |= {f'classifier.{i}': shape for i, shape in linear.items()}
+    tensors = {f'{layer}.weight': filled(f'{layer}.weight', shape)
+               for layer, shape in shapes_of.items()}
+    tensors |= {f'{layer}.bias': filled(f'{layer}.bias', shape[:1])
+                for layer, shape in shapes_of.items()}
+    variables = apply_name_map(tensors, NAME_MAPS[f'torchvision_{name}'], shapes(model))
+    images = jnp.asarray(np.random.default_rng(0).random((2, 96, 128, 3)), jnp.float32)
+    first = 'stage1_conv1' if name == 'vgg16' else 'conv1'
+
+    @jax.jit
+    def run(variables):
+        def objective(kernel):
+            params = variables['params']
+            params = {**params, first: {**params[first], 'kernel': kernel}}
+            logits, maps = model.apply({'params': params}, images, train=False)
+            return jnp.mean(jnp.square(logits)), (logits, jnp.abs(maps['pool5']).mean())
+        return jax.grad(objective, has_aux=True)(variables['params'][first]['kernel'])
+
+    gradient, (logits, pooled) = run(variables)
+    found = {f'logit[{b},{i}]': logits[b, i]
+             for b, i in ((0, 0), (0, 281), (0, 999), (1, 0), (1, 500))}
+    compare(name, found | {'mean |pool5|': pooled,
+                           'norm of features.0.weight.grad': jnp.linalg.norm(gradient)})
