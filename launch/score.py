@@ -103,8 +103,10 @@ def _score(pairs, metrics, options: argparse.Namespace) -> int:
     from PIL import Image
 
     from vision_jax.core.writers import Progress
+    from vision_jax.data import images
     from vision_jax.evaluators import error_maps, score_writers, scoring
 
+    images.silence_libtiff()
     if options.max_pixels > (Image.MAX_IMAGE_PIXELS or options.max_pixels):
         Image.MAX_IMAGE_PIXELS = options.max_pixels  # Pillow's own limit, of the process
     progress = Progress(len(pairs), unit='pair', title='scored',

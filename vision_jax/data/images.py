@@ -6,6 +6,7 @@ type says what white is: 255 of uint8, 65535 of uint16, 1 of float32.
 """
 
 import contextlib
+import ctypes
 import pathlib
 import sys
 import threading
@@ -83,6 +84,17 @@ def _naming(path) -> Iterator[None]:
             None if isinstance(error, InputError) else error)
 
 
+def silence_libtiff() -> None:
+    """Stops the lines that libtiff prints about damaged files by itself, in the whole process.
+
+    Does nothing where Pillow hides libtiff's functions, or has none.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        pillow = ctypes.CDLL(Image.core.__file__)
+        pillow.TIFFSetErrorHandler(None)
+        pillow.TIFFSetWarningHandler(None)
+
+
 def show(path: str | pathlib.Path) -> str:
     """A path as it is printed: in one line, whatever characters it has."""
     text = str(path)
@@ -109,7 +121,7 @@ def _decode(image: Image.Image, unpacked) -> np.ndarray:
         return _decode_deep(image, rawmode, unpacked)
     if image.mode.startswith(('I', 'F')):
         return _decode_grey(image, rawmode)[..., None]
-    if image.format == 'PPM' and isinstance(image.tile[0][3], int) and image.tile[0][3] > 255:
+    if image.format == 'PPM' and _greatest_of_ppm(image) > 255:
         raise InputError('PPM with over 8 bits of colour is not read; make it a PNG or TIFF')
     if image.mode not in COLOUR_MODES:
         raise InputError(f'the colours are {image.mode}; convert it to RGB with the right profile')
@@ -164,6 +176,12 @@ def _rawmode(image: Image.Image) -> str:
     arguments = image.tile[0][3] if image.tile else ''
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ''
+
+
+def _greatest_of_ppm(image: Image.Image) -> int:
+    """The number of white in a PPM file."""
+    arguments = image.tile[0][3]
+    return arguments[1] if isinstance(arguments, tuple) else 255
 
 
 def _unpacked(path, max_pixels: int, rawmode: str) -> np.ndarray:

@@ -92,12 +92,15 @@ class Table:
         self._names = [_short(images.show(pair.distorted)) for pair in pairs]
         self._width = max(len(MEAN), *(len(name) + (7 if frames else 0) for name in self._names))
         self._values: dict[str, list[float]] = {label: [] for label in labels}
-        self._line('', labels)
+        self._has_title = False
 
     def write(self, scored: Scored) -> None:
         """Adds a line, unless nothing could be scored."""
         if not scored.values:
             return
+        if not self._has_title:
+            self._line('', self._labels)
+            self._has_title = True
         name = self._names[scored.index]
         self._line(name if scored.frame is None else f'{name} #{scored.frame}',
                    [_figure(scored.values.get(label)) for label in self._labels])
