@@ -56,9 +56,15 @@ def photographs(count: int = PAIRS, side: int = SIDE) -> tuple[np.ndarray, np.nd
 
 def ours(name: str, references, distorted, **options):
     """Our metric, compiled, as a call without arguments, its images on the device."""
-    pair = jnp.asarray(references), jnp.asarray(distorted)
-    metric = jax.jit(lambda a, b: catalog.get(name)(a, b, **options)).lower(*pair).compile()
-    return lambda: metric(*pair).block_until_ready()
+    inputs = _weights(name), jnp.asarray(references), jnp.asarray(distorted)
+    metric = jax.jit(lambda weights, a, b: catalog.get(name)(a, b, **weights, **options))
+    metric = metric.lower(*inputs).compile()
+    return lambda: metric(*inputs).block_until_ready()
+
+
+def _weights(name: str) -> dict:
+    load = catalog.entry(name).weights
+    return {'weights': catalog.resolve(load)()} if load else {}
 
 
 def seconds(call) -> float:

@@ -51,8 +51,10 @@ def _jpeg(photo: np.ndarray, quality: int) -> np.ndarray:
 
 def scores(name: str, batches, **options) -> np.ndarray:
     """Our scores of all pairs."""
-    metric = jax.jit(lambda a, b: catalog.get(name)(a, b, **options))
-    return np.concatenate([metric(*batch) for batch in batches])
+    load = catalog.entry(name).weights
+    weights = {'weights': catalog.resolve(load)()} if load else {}
+    metric = jax.jit(lambda weights, a, b: catalog.get(name)(a, b, **weights, **options))
+    return np.concatenate([metric(weights, *batch) for batch in batches])
 
 
 def rows(name: str, batches) -> list[dict]:

@@ -147,10 +147,12 @@ def _with_weights(holder, network, metric, references, distorted, call, torch):
     from vision_jax.iqa.full_reference import lpips as ours
 
     layers = [m for m in holder.modules() if isinstance(m, torch.nn.Conv2d)]
-    stack = ours.convolution_weights(network)
-    for layer, (kernel, bias) in zip(layers, stack, strict=False):
+    load = {'alex': ours.alex_weights, 'vgg': ours.vgg_weights}[network]
+    stack = load()['trunk']['params']
+    for layer, name in zip(layers, sorted(stack), strict=True):
+        kernel, bias = (np.array(stack[name][part]) for part in ('kernel', 'bias'))
         layer.weight.data = torch.from_numpy(np.transpose(kernel, (3, 2, 0, 1)).copy())
-        layer.bias.data = torch.from_numpy(np.array(bias))
+        layer.bias.data = torch.from_numpy(bias)
     metric.eval()
     a, b = (torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
             for x in (distorted, references))
@@ -165,6 +167,9 @@ def _with_weights(holder, network, metric, references, distorted, call, torch):
 _PIQ_NOTHING = {'reduction': 'none'}
 _PER_CHANNEL = 'scores each channel and averages'
 _YIQ_GREY = 'grey is .299 R + .587 G + .114 B'
+# piq's and pyiqa's FSIMc.
+_FSIMC_PORT = {'downsample_rule': 'crop', 'yiq_digits': 'four_digits',
+               'negative_chroma': 'absolute'}
 _EPSILON = 'adds 1e-8 to the MSE'
 _TM = 'torchmetrics.functional.image'
 
@@ -211,7 +216,7 @@ PEERS: dict[str, list[Peer]] = {
         Peer('piq', 'ssim(b, a, downsample=False)',
              _torch('piq', 'ssim', downsample=False, **_PIQ_NOTHING), {'colour': 'each'},
              _PER_CHANNEL),
-        Peer('pyiqa', "create_metric('ssim')", _pyiqa('ssim'), {'colour': 'bt601'},
+        Peer('pyiqa', "create_metric('ssim')", _pyiqa('ssim'), {'colour': 'bt601_uint8'},
              f'{_YIQ_GREY}, rounded'),
         Peer('torchmetrics', 'structural_similarity_index_measure(b, a, data_range=1.0)',
              _torch(_TM, 'structural_similarity_index_measure', data_range=1.0,
@@ -253,16 +258,14 @@ PEERS: dict[str, list[Peer]] = {
     ],
     'fsim': [
         Peer('piq', 'fsim(b, a, chromatic=False)',
-             _torch('piq', 'fsim', chromatic=False, **_PIQ_NOTHING), {'downsample_rule': 'pool'},
+             _torch('piq', 'fsim', chromatic=False, **_PIQ_NOTHING), {'downsample_rule': 'crop'},
              'rounds half to even and drops ragged edges when it down-samples'),
     ],
     'fsimc': [
         Peer('piq', 'fsim(b, a)', _torch('piq', 'fsim', **_PIQ_NOTHING),
-             {'downsample_rule': 'pool', 'digits': 'four_digits'},
-             'YIQ matrix of four digits; drops ragged edges'),
+             _FSIMC_PORT, 'YIQ matrix of four digits; drops ragged edges'),
         Peer('pyiqa', "create_metric('fsim')", _pyiqa('fsim'),
-             {'downsample_rule': 'pool', 'digits': 'four_digits'},
-             'YIQ matrix of four digits; drops ragged edges'),
+             _FSIMC_PORT, 'YIQ matrix of four digits; drops ragged edges'),
     ],
     'vsi': [
         Peer('piq', 'vsi(b, a)', _torch('piq', 'vsi', **_PIQ_NOTHING),
@@ -272,17 +275,20 @@ PEERS: dict[str, list[Peer]] = {
              {'resize_rule': 'torch', 'downsample_rule': 'pool'}, 'as piq'),
     ],
     'gmsd': [
-        Peer('piq', 'gmsd(b, a)', _torch('piq', 'gmsd', **_PIQ_NOTHING), {'colour': 'bt601'},
+        Peer('piq', 'gmsd(b, a)', _torch('piq', 'gmsd', **_PIQ_NOTHING),
+             {'colour': 'bt601', 'deviation': 'population'},
              f'{_YIQ_GREY}; population deviation'),
-        Peer('pyiqa', "create_metric('gmsd')", _pyiqa('gmsd'), {'colour': 'bt601'},
-             f'{_YIQ_GREY}; population deviation'),
+        Peer('pyiqa', "create_metric('gmsd')", _pyiqa('gmsd'),
+             {'colour': 'bt601_uint8', 'ragged': 'crop'},
+             f'{_YIQ_GREY}, rounded; drops an odd last row or column'),
         Peer('cv2', 'quality.QualityGMSD_compute(a, b) of MATLAB grey',
              _each('cv2', 'quality.QualityGMSD_compute', grey=True, bytes_in=True,
-                   pick=lambda x: float(x[0][0])), {'colour': 'matlab_uint8'}, ''),
+                   pick=lambda x: float(x[0][0])),
+             {'colour': 'matlab_uint8', 'deviation': 'population'}, 'population deviation'),
     ],
     'ms_gmsd': [
         Peer('piq', 'multi_scale_gmsd(b, a)',
-             _torch('piq', 'multi_scale_gmsd', **_PIQ_NOTHING), {'colour': 'bt601'}, _YIQ_GREY),
+             _torch('piq', 'multi_scale_gmsd', **_PIQ_NOTHING), {}),
     ],
     'ms_gmsdc': [
         Peer('piq', 'multi_scale_gmsd(b, a, chromatic=True)',
@@ -293,18 +299,18 @@ PEERS: dict[str, list[Peer]] = {
     ],
     'haarpsi': [
         Peer('piq', 'haarpsi(b, a)', _torch('piq', 'haarpsi', **_PIQ_NOTHING),
-             {'digits': 'four_digits'}, 'YIQ matrix of four digits'),
+             {'yiq_digits': 'four_digits'}, 'YIQ matrix of four digits'),
     ],
     'srsim': [
-        Peer('piq', 'srsim(b, a)', _torch('piq', 'srsim', **_PIQ_NOTHING), {'gaussian_size': 10},
-             'a Gaussian of 10 taps where the authors have 9'),
+        Peer('piq', 'srsim(b, a)', _torch('piq', 'srsim', **_PIQ_NOTHING), {}),
     ],
     'dss': [
         Peer('piq', 'dss(b, a)', _torch('piq', 'dss', **_PIQ_NOTHING), {'colour': 'bt601'},
              _YIQ_GREY),
     ],
     'vif': [
-        Peer('pyiqa', "create_metric('vif')", _pyiqa('vif'), {'colour': 'bt601'}, _YIQ_GREY),
+        Peer('pyiqa', "create_metric('vif')", _pyiqa('vif'), {'colour': 'bt601_uint8'},
+             f'{_YIQ_GREY}, rounded; float32'),
     ],
     'vifp': [
         Peer('piq', 'vif_p(b, a)', _torch('piq', 'vif_p', **_PIQ_NOTHING), {'colour': 'bt601'},
@@ -314,13 +320,16 @@ PEERS: dict[str, list[Peer]] = {
              _PER_CHANNEL),
     ],
     'cw_ssim': [
-        Peer('pyiqa', "create_metric('cw_ssim')", _pyiqa('cw_ssim'), {'colour': 'bt601'},
-             _YIQ_GREY),
+        Peer('pyiqa', "create_metric('cw_ssim')", _pyiqa('cw_ssim'), {'colour': 'bt601_uint8'},
+             f'{_YIQ_GREY}, rounded'),
     ],
     'nlpd': [
-        Peer('pyiqa', "create_metric('nlpd')", _pyiqa('nlpd'), None, _YIQ_GREY),
-        Peer('plenoptic', 'metric.nlpd(a, b)',
-             _torch('plenoptic.metric', 'nlpd', grey=True), {}, ''),
+        Peer('pyiqa', "create_metric('nlpd')", _pyiqa('nlpd'),
+             {'convention': 'pyiqa', 'colour': 'bt601'},
+             f'leaves out the farthest weight; {_YIQ_GREY}'),
+        Peer('plenoptic', 'metric.nlpd(a, b) of MATLAB grey',
+             _torch('plenoptic.metric', 'nlpd', grey=True), {'convention': 'plenoptic'},
+             'other taps and borders of the pyramid; weights not flipped'),
     ],
     'mad': [Peer('pyiqa', "create_metric('mad')", _pyiqa('mad'), {}, '')],
     'psnr_hvs': [
@@ -338,7 +347,8 @@ PEERS: dict[str, list[Peer]] = {
     ],
     'ssimulacra2': [
         Peer('ssimulacra2', 'compute_ssimulacra2(a.png, b.png), the files in memory',
-             _ssimulacra2, {}, '')],
+             _ssimulacra2, {'convention': 'python'},
+             'a true Gaussian where the authors have a recursive one')],
     'lpips_alex': [
         Peer('lpips', "LPIPS(net='alex')", _lpips('alex'), {}, '')],
     'lpips_vgg': [Peer('lpips', "LPIPS(net='vgg')", _lpips('vgg'), {}, '')],
