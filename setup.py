@@ -40,7 +40,7 @@ setup(
         'numpy',
         'optax>=0.2.6',
         'orbax-checkpoint>=0.11.20',
-        'pillow',
+        'pillow>=11',
         'safetensors',
         'scipy',
         'tensorboardX',

@@ -9,6 +9,7 @@ import shlex
 import pytest
 
 import launch
+from launch.__main__ import COMMANDS
 from vision_jax.core import config as config_lib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -22,6 +23,7 @@ COMMAND = re.compile(r'(?:python -m |^ *)launch\.\w+ .*|\./launch/\w+.*', re.MUL
 def commands(text: str) -> list[list[str]]:
     """The words of each quoted command, in code blocks, inline code and docstrings."""
     joined = re.sub(r'\\+\n\s*', ' ', text)
+    joined = re.sub(rf'\bvision-jax ({"|".join(COMMANDS)})\b', r'python -m launch.\1', joined)
     found = [re.sub(r'`.*| #.*|".*', '', match) for match in COMMAND.findall(joined)]
     return [shlex.split(command) for command in found]
 
@@ -64,6 +66,9 @@ def test_commands_are_found_and_wrong_ones_seen(monkeypatch):
                         '    --config.data.nam=x --work=y\n```')
     assert [text.split(';')[0] for text in problems(words)] == [
         "config has no key 'data.nam'", 'no option --work']
+    assert commands('Say `vision-jax score --lst` once.') == [
+        ['python', '-m', 'launch.score', '--lst']]
+    assert problems(['launch.score', '--lst']) == ['no option --lst']
     assert problems(['launch.trian', '--config=configs/none.py'])[0] == 'no module launch.trian'
     assert problems(['./launch/demi']) == ['no program ./launch/demi']
 
