@@ -115,4 +115,20 @@ PERCEPTION: dict[str, Metric] = {
         channels=(3,),
         has_map=True,
     ),
+    'mad': Metric(
+        path='vision_jax.iqa.full_reference.mad:mad',
+        domain='iqa',
+        kind='full_reference',
+        reference='Larson, Chandler: Most apparent distortion, J. Electronic Imaging 19(1), 2010',
+        lower_is_better=True,
+        range=(0.0, float('inf')),
+        identity=0.0,
+        symmetric=False,
+        monotone=(),  # 0 for all that is not detected: each begins with steps of 0
+        convention="the authors' MAD_index.m of September 2011, on a float grey image",
+        departures='skewness and kurtosis are 0 where a response deviates by rounding errors only; '
+                   "pyiqa's figures are not the authors': it weights orientations, not scales, "
+                   'takes each channel alone and leaves no margin out',
+        min_side=34,
+    ),
 }
