@@ -7,7 +7,6 @@ import pytest
 from skimage import color, data
 
 from vision_jax.core.errors import InputError
-from vision_jax.iqa.full_reference import vsi as module
 from vision_jax.iqa.full_reference.vsi import image_terms, visual_saliency, vsi, vsi_from_terms
 
 
@@ -72,13 +71,6 @@ def test_one_changed_level_is_salient_enough_to_count():
     image = np.full((64, 64, 3), 128 / 255, np.float32)
     image[30, 30] = 129 / 255
     assert np.max(visual_saliency(image)) == pytest.approx(1)
-
-
-def test_negative_chroma_similarity_takes_the_real_part():
-    base = jnp.array([-0.5, 0.0, 0.5])
-    expected = np.real(np.array([-0.5, 0.0, 0.5], complex) ** 0.02)
-    np.testing.assert_allclose(module._real_power(base, 0.02), expected, atol=1e-6)
-    assert np.isfinite(jax.grad(lambda x: module._real_power(x, 0.02).sum())(base)).all()
 
 
 def test_double_precision_is_kept(pair):

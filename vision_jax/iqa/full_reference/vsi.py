@@ -15,6 +15,7 @@ from vision_jax.ops.colour import mix_channels, rgb_to_lab
 from vision_jax.ops.downsample import RULES, downsample_factor, mean_downsample
 from vision_jax.ops.filters import gradient_magnitude, safe_sqrt
 from vision_jax.ops.resize import CONVENTIONS, resize
+from vision_jax.ops.similarity import real_power, similarity, weighted_mean
 
 # Zhang 2014, section IV.B, on the scale of 0 to 255 (saliency: of 0 to 1).
 SALIENCY_CONSTANT, GRADIENT_CONSTANT, CHROMA_CONSTANT = 1.27, 386.0, 130.0
@@ -95,19 +96,15 @@ def vsi_from_terms(reference: ImageTerms, distorted: ImageTerms, *, return_map: 
     """
     check_same_shape('reference', reference.saliency, 'distorted', distorted.saliency)
     gradient, first, second = (
-        _similarity(a, b, constant) for a, b, constant in zip(
+        similarity(a, b, constant) for a, b, constant in zip(
             reference[1:], distorted[1:],
             (GRADIENT_CONSTANT, CHROMA_CONSTANT, CHROMA_CONSTANT), strict=True))
-    similarity = (
-        _similarity(reference.saliency, distorted.saliency, SALIENCY_CONSTANT)
+    alike = (
+        similarity(reference.saliency, distorted.saliency, SALIENCY_CONSTANT)
         * jnp.exp(GRADIENT_EXPONENT * jnp.log(gradient))
-        * _real_power(first * second, CHROMA_EXPONENT))
-    weight = jnp.maximum(reference.saliency, distorted.saliency)
-    total = weight.sum((-2, -1))
-    salient = total > 0
-    score = jnp.where(salient, (similarity * weight).sum((-2, -1)) / jnp.where(salient, total, 1.0),
-                      similarity.mean((-2, -1)))
-    return (score, similarity) if return_map else score
+        * real_power(first * second, CHROMA_EXPONENT))
+    score = weighted_mean(alike, jnp.maximum(reference.saliency, distorted.saliency))
+    return (score, alike) if return_map else score
 
 
 def image_terms(image, *, resize_rule: str = 'matlab',
@@ -184,17 +181,6 @@ def _stretch(plane):
     span = plane.max((-2, -1), keepdims=True) - low
     varied = span > FLAT_RANGE
     return jnp.where(varied, (plane - low) / jnp.where(varied, span, 1.0), 0.0)
-
-
-def _similarity(a, b, constant: float):
-    return (2 * a * b + constant) / (a * a + b * b + constant)
-
-
-def _real_power(base, exponent: float):
-    """The real part of `base^exponent`, with the derivative 0 where `base` is 0."""
-    magnitude = jnp.abs(base)
-    power = jnp.exp(exponent * jnp.log(jnp.where(magnitude > 0, magnitude, 1.0)))
-    return jnp.where(base > 0, power, jnp.where(base < 0, power * np.cos(np.pi * exponent), 0.0))
 
 
 def _constant(array: np.ndarray, like):
