@@ -331,7 +331,10 @@ PEERS: dict[str, list[Peer]] = {
              _torch('plenoptic.metric', 'nlpd', grey=True), {'convention': 'plenoptic'},
              'other taps and borders of the pyramid; weights not flipped'),
     ],
-    'mad': [Peer('pyiqa', "create_metric('mad')", _pyiqa('mad'), {}, '')],
+    'mad': [
+        Peer('pyiqa', "create_metric('mad')", _pyiqa('mad'), None,
+             'weights orientations, not scales; each channel alone; other masking; no margin'),
+    ],
     'psnr_hvs': [
         Peer('psnr_hvsm', 'psnr_hvs_hvsm(a, b)[0]',
              _each('psnr_hvsm', 'psnr_hvs_hvsm', grey=True, pick=lambda x: float(x[0])), {}, ''),

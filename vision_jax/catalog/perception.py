@@ -127,8 +127,9 @@ PERCEPTION: dict[str, Metric] = {
         monotone=(),  # 0 for all that is not detected: each begins with steps of 0
         convention="the authors' MAD_index.m of September 2011, on a float grey image",
         departures='skewness and kurtosis are 0 where a response deviates by rounding errors only; '
-                   "pyiqa's figures are not the authors': it weights orientations, not scales, "
-                   'takes each channel alone and leaves no margin out',
+                   "pyiqa's figures are not the authors': it weights orientations, not scales (58 "
+                   'becomes 99 for noise on a photograph), takes each channel alone, leaves no '
+                   'margin out and masks by half the deviation of 16, not that of 8 pixels',
         min_side=34,
     ),
 }
