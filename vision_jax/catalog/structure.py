@@ -98,6 +98,8 @@ STRUCTURE: dict[str, Metric] = {
         symmetric=True,
         monotone=('blur', 'noise', 'jpeg'),
         convention="the authors' img_qi.m: grey, uniform window of 8 by 8, its special cases",
+        departures="none; torchmetrics' version is window='gaussian' but where both windows are "
+                   'flat, which it scores 0 and the authors 1',
         min_side=8,
         has_map=True,
     ),

@@ -17,10 +17,10 @@ from vision_jax.ops.resize import resize_matrix
 SCALES, MARGIN = 5, 4  # windows of 11 lie 5 inside, blocks of 3 lie 1 inside
 # matlabPyrTools' 'binom5': its sum is the square root of 2, so each level is twice as bright.
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16 * np.sqrt(2)
-# Wang, Li 2011, section II, on the scale of 0 to 255.
-NOISE_VARIANCE = 0.4 / 255 ** 2
-# Variances of images in [0, 1] that are rounding noise; the authors' 1e-15 is for doubles to 255.
-FLAT_VARIANCE = 1e-11
+# Wang, Li 2011, section II, and the authors' code, on the scale of 0 to 255: so squares of small
+# variances do not underflow in float32. The filters' tails next to black do carry weight.
+WHITE, NOISE_VARIANCE, FLAT_VARIANCE = 255.0, 0.4, 1e-15
+FLAT_TRACE = 1e-9  # added to the covariance of blocks, which is 0 for a flat image
 
 
 def iw_ssim(reference, distorted, *, colour: str = 'matlab', parent: bool = True,
@@ -54,7 +54,7 @@ def iw_ssim(reference, distorted, *, colour: str = 'matlab', parent: bool = True
 
     Notes:
         A level without any information (flat images) has equal weights, where the code divides 0
-        by 0. Eigenvalues are held above 1e-6 of the largest, where it inverts the covariance.
+        by 0. The covariance of blocks is inverted with the machine's epsilon on its diagonal.
     """
     check_choice('negative', negative, NEGATIVES)
     pair = check_pair(reference, distorted, data_range=data_range, min_side=176)
@@ -75,7 +75,9 @@ def iw_ssim(reference, distorted, *, colour: str = 'matlab', parent: bool = True
         some = total > 0
         weighted = (structure * weight).sum((-2, -1)) / jnp.where(some, total, 1.0)
         means.append(jnp.where(some, weighted, structure.mean((-2, -1))))
-    return combine_scales([mean[..., None] for mean in means], negative=negative, weights=WEIGHTS)
+    # MS-SSIM's weights have the sum 1.0001, which its authors leave so and these do not
+    return combine_scales([mean[..., None] for mean in means], negative=negative,
+                          weights=[weight / sum(WEIGHTS) for weight in WEIGHTS])
 
 
 def _laplacian(plane) -> list:
@@ -94,21 +96,20 @@ def _laplacian(plane) -> list:
 
 def _information(first, second, above):
     """The weight of every block of 3 by 3 inside `*b h w`."""
+    first, second = WHITE * first, WHITE * second
     gain, rest = _prediction(first, second)
     blocks = [first[..., i:first.shape[-2] - 2 + i, j:first.shape[-1] - 2 + j]
               for i in range(3) for j in range(3)]
     if above is not None:
-        blocks.append(_enlarge(above, first.shape[-2:])[..., 1:-1, 1:-1])
+        blocks.append(_enlarge(WHITE * above, first.shape[-2:])[..., 1:-1, 1:-1])
     blocks = jnp.stack(blocks, -3)  # [*b, n, h - 2, w - 2]
     energy, eigenvalues = _energy(blocks.reshape((*blocks.shape[:-2], -1)))
     energy = energy.reshape(gain.shape)
     rest = rest / NOISE_VARIANCE
     slope = (rest + 1 + gain * gain) * energy
     eigenvalues = eigenvalues[..., None, None] / NOISE_VARIANCE  # [*b, n, 1, 1]
-    terms = [1 + slope * eigenvalues[..., k, :, :] + rest for k in range(eigenvalues.shape[-3])]
-    # the logarithm of a product of two costs half, and of more could overflow float32
-    return sum(jnp.log2(functools.reduce(jnp.multiply, terms[k:k + 2]))
-               for k in range(0, len(terms), 2))
+    return sum(jnp.log2(1 + slope * eigenvalues[..., k, :, :] + rest)
+               for k in range(eigenvalues.shape[-3]))
 
 
 def _prediction(first, second):
@@ -132,9 +133,10 @@ def _energy(blocks):
     count, pixels = blocks.shape[-2:]
     covariance = jnp.einsum('...np,...mp->...nm', blocks, blocks,
                             precision=jax.lax.Precision.HIGHEST) / pixels
-    trace = jnp.trace(covariance, axis1=-2, axis2=-1)[..., None]  # [*b, 1]
-    floor = 1e-6 * trace + FLAT_VARIANCE
-    inverse = jnp.linalg.inv(covariance + floor[..., None] * jnp.eye(count, dtype=blocks.dtype))
+    trace = jnp.trace(covariance, axis1=-2, axis2=-1)[..., None, None]  # [*b, 1, 1]
+    floor = jnp.finfo(blocks.dtype).eps * trace + FLAT_TRACE
+    diagonal = jnp.broadcast_to(jnp.eye(count, dtype=blocks.dtype), covariance.shape)
+    inverse = jnp.linalg.inv(covariance + floor * diagonal)
     solved = jnp.einsum('...nm,...mp->...np', inverse, blocks, precision=jax.lax.Precision.HIGHEST)
     return (solved * blocks).sum(-2) / count, jnp.linalg.eigvalsh(covariance)
 
