@@ -35,6 +35,7 @@ RGB_TO_XYZ = np.array([
 ])
 # CIE 1931 2 degree observer, Y = 1. D50 has the four digits of the ICC profile connection space.
 WHITE_POINTS = {'D65': (0.95047, 1.0, 1.08883), 'D50': (0.9642, 1.0, 0.8251)}
+PIXELS = 8  # that a grey conversion takes as one row of a matrix product
 LAB_EPSILON, LAB_KAPPA = 0.008856, 903.3  # CIE 15: where the cube root meets its linear part
 
 
@@ -88,7 +89,7 @@ def rgb_to_grey(image, *, weights: str = 'bt601', round_to_8bit: bool = False):
     if weights not in GREY_WEIGHTS:
         raise InputError(f"weights: unknown name '{weights}'{nearest(weights, GREY_WEIGHTS)}")
     _check_rgb(image)
-    grey = mix_channels(image, [GREY_WEIGHTS[weights]])
+    grey = _weighted_sum(image, GREY_WEIGHTS[weights])
     return jnp.floor(grey * 255 + 0.5) / 255 if round_to_8bit else grey
 
 
@@ -324,6 +325,20 @@ def hsv_to_rgb(image):
 
 def _planes(image, axis: int = -1) -> list:
     return [jnp.take(image, i, axis=axis) for i in range(image.shape[axis])]
+
+
+def _weighted_sum(image, weights: tuple[float, ...]):
+    """`*b h w 3 -> *b h w 1` as a product with a banded matrix, `PIXELS` pixels at a time.
+
+    On a CPU slices with a stride of 3, once they feed a reduction, take thirty times as long.
+    """
+    *batch, height, width, channels = image.shape
+    if height * width % PIXELS:
+        return mix_channels(image, [weights])
+    band = np.kron(np.eye(PIXELS), np.array(weights)[:, None])
+    rows = image.reshape(*batch, height * width // PIXELS, PIXELS * channels)
+    grey = jnp.matmul(rows, jnp.asarray(band, image.dtype), precision=jax.lax.Precision.HIGHEST)
+    return grey.reshape(*batch, height, width, 1)
 
 
 def _mix(planes, matrix) -> list:
