@@ -9,6 +9,7 @@ measure. `why` says what they do otherwise than our default.
 import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 
@@ -137,8 +138,11 @@ def _lpips(network: str):
 def _dists(references, distorted):
     import DISTS_pytorch
     import torch
+    import torchvision
 
-    metric = DISTS_pytorch.DISTS()
+    bare = torchvision.models.vgg16(weights=None)  # the package would download its weights
+    with mock.patch('torchvision.models.vgg16', return_value=bare):
+        metric = DISTS_pytorch.DISTS()
     return _with_weights(metric, 'vgg', metric, references, distorted,
                          lambda a, b: metric(b, a), torch)
 
