@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from vision_jax.core.checks import check_choice, check_pair
 from vision_jax.core.errors import InputError
 from vision_jax.ops.colour import colour_planes
-from vision_jax.ops.moments import WINDOWS, local_moments, window_taps
+from vision_jax.ops.moments import WINDOWS, window_taps
 
 # Variances of images in [0, 1] under which a window is flat but for rounding: one 8-bit step in one
 # of 64 pixels makes 2e-7.
@@ -63,10 +63,10 @@ def uqi(reference, distorted, *, colour: str = 'matlab', window: str = 'uniform'
         black the second too.
 
     Notes:
-        The sums of squares of the uniform window are built up from pairs of windows,
-        `S_1 + S_2 + (m_1 - m_2)^2 n / 2`, never as `E[x^2] - E[x]^2`: without a constant beside it
-        a small variance needs its digits. The Gaussian window has only that, so float32 is good to
-        3e-4 where images are nearly flat. torchmetrics scores 0 where both windows are flat.
+        Without a constant beside it a small variance needs its digits, which `E[x^2] - E[x]^2`
+        loses in float32. So sums of squares are built up from pairs of windows,
+        `S_1 + S_2 + (m_1 - m_2)^2 n / 2`, and those of the Gaussian from differences to its centre.
+        torchmetrics scores 0 where both windows are flat.
     """
     if window_size < 2:
         raise InputError(f'window_size: expected at least 2, got {window_size}')
@@ -91,11 +91,10 @@ def uqi_map(reference, distorted, *, colour: str = 'matlab', window: str = 'unif
     check_choice('window', window, WINDOWS)
     planes = [colour_planes(image, rule=colour) for image in (reference, distorted)]
     if window == 'uniform':
-        sums = _window_sums(*planes, window_size)
-        flat = sums.squares <= FLAT_VARIANCE * window_size ** 2
+        sums, weight = _window_sums(*planes, window_size), window_size ** 2
     else:
-        sums = WindowSums(*local_moments(*planes, window_taps(window, window_size, sigma)))
-        flat = sums.squares <= jnp.finfo(sums.squares.dtype).eps
+        sums, weight = _weighted_sums(*planes, window_taps(window, window_size, sigma)), 1
+    flat = sums.squares <= FLAT_VARIANCE * weight
     structure = jnp.where(flat, 1.0, 2 * sums.products / jnp.where(flat, 1.0, sums.squares))
     power = sums.first_mean ** 2 + sums.second_mean ** 2
     lit = power > 0
@@ -109,6 +108,31 @@ def _window_sums(first, second, size: int) -> WindowSums:
     for axis, rows in ((-2, 1), (-1, size)):
         sums = _grow(sums, size, axis, rows)
     return sums
+
+
+def _weighted_sums(first, second, taps) -> WindowSums:
+    zero = jnp.zeros_like(first)
+    sums = WindowSums(first, second, zero, zero)
+    for axis in (-2, -1):
+        sums = _weigh(sums, taps, axis)
+    return sums
+
+
+def _weigh(sums: WindowSums, taps, axis: int) -> WindowSums:
+    """The moments of windows along `axis`, weighted by `taps`, of those of their places."""
+    count = sums.first_mean.shape[axis] - len(taps) + 1
+    places = [[jax.lax.slice_in_dim(part, start, start + count, axis=axis % part.ndim)
+               for part in sums] for start in range(len(taps))]
+    centre = places[len(taps) // 2]
+    first = second = squares = products = 0.0
+    for tap, place in zip(map(float, taps), places, strict=True):
+        x, y = place[0] - centre[0], place[1] - centre[1]
+        first, second = first + tap * x, second + tap * y
+        squares = squares + tap * (place[2] + x * x + y * y)
+        products = products + tap * (place[3] + x * y)
+    return WindowSums(centre[0] + first, centre[1] + second,
+                      jnp.maximum(squares - first * first - second * second, 0.0),
+                      products - first * second)
 
 
 def _grow(sums: WindowSums, size: int, axis: int, others: int) -> WindowSums:
