@@ -38,20 +38,24 @@ class Peer(NamedTuple):
     why: str = ''
 
 
-def _torch(module: str, function: str, *, grey: bool = False, rounded: bool = False,
-           swap: bool = False, **keywords):
-    """A function of two torch tensors `n c h w`, distorted first unless `swap`."""
+def _torch(module: str, function: str, *, grey: bool = False, singly: bool = False,
+           white: float = 1.0, **keywords):
+    """A function of two torch tensors `n c h w`, distorted first; `singly` calls it by pairs."""
     def prepare(references, distorted):
         import torch
 
         call = getattr(importlib.import_module(module), function)
-        pair = [torch.from_numpy(np.ascontiguousarray(np.moveaxis(_input(x, grey, rounded), -1, 1)))
-                for x in (references, distorted)]
-        first, second = pair if swap else pair[::-1]
+        first, second = (
+            white * torch.from_numpy(np.ascontiguousarray(np.moveaxis(_input(x, grey), -1, 1)))
+            for x in (distorted, references))
+        size = 1 if singly else len(first)
 
         def score():
             with torch.no_grad():
-                return call(first, second, **keywords).numpy()
+                parts = [call(first[i:i + size], second[i:i + size], **keywords).numpy()
+                         for i in range(0, len(first), size)]
+            # torchmetrics' UQI is a map
+            return np.concatenate([part.reshape(size, -1).mean(1) for part in parts])
         return score
     return prepare
 
@@ -83,29 +87,25 @@ def _pyiqa(name: str, **keywords):
 
 
 def _each(module: str, function: str, *, grey: bool = False, bytes_in: bool = False,
-          pick: Callable = float, swap: bool = False, **keywords):
-    """A function of two NumPy pictures, called once a pair."""
+          pick: Callable = float, multiple: int = 1, **keywords):
+    """A function of two NumPy pictures, sides cut to a multiple, called once a pair."""
     def prepare(references, distorted):
         call = importlib.import_module(module)
         for part in function.split('.'):
             call = getattr(call, part)
-        pairs = list(zip(*(_input(x, grey, bytes_in) for x in (references, distorted)),
-                         strict=True))
+        height, width = (side - side % multiple for side in references.shape[1:3])
+        pairs = list(zip(*(_input(x[:, :height, :width], grey)
+                           for x in (references, distorted)), strict=True))
         if bytes_in:
             pairs = [tuple(np.uint8(np.round(255 * x)) for x in pair) for pair in pairs]
         if grey:
             pairs = [tuple(x[..., 0] for x in pair) for pair in pairs]
-        if swap:
-            pairs = [pair[::-1] for pair in pairs]
         return lambda: np.array([pick(call(*pair, **keywords)) for pair in pairs])
     return prepare
 
 
-def _input(images: np.ndarray, grey: bool, rounded: bool) -> np.ndarray:
-    if not grey:
-        return images
-    images = (images @ np.array(GREY, images.dtype))[..., None]
-    return np.floor(images * 255 + 0.5).astype(images.dtype) / 255 if rounded else images
+def _input(images: np.ndarray, grey: bool) -> np.ndarray:
+    return (images @ np.array(GREY, images.dtype))[..., None] if grey else images
 
 
 def _ssimulacra2(references, distorted):
@@ -230,7 +230,7 @@ PEERS: dict[str, list[Peer]] = {
              _torch('pytorch_msssim', 'ssim', data_range=1, size_average=False),
              {'colour': 'each'}, _PER_CHANNEL),
         Peer('tensorflow', 'image.ssim(a, b, max_val=1)', _tensorflow('ssim'),
-             {'colour': 'each'}, _PER_CHANNEL),
+             {'colour': 'each'}, f'{_PER_CHANNEL}; loses digits of small variances in float32'),
     ],
     'ms_ssim': [
         Peer('tensorflow', 'image.ssim_multiscale(a, b, max_val=1)',
@@ -245,7 +245,8 @@ PEERS: dict[str, list[Peer]] = {
                     reduction='none'), None,
              f'averages each map over its mirrored border too; {_PER_CHANNEL}'),
         Peer('pytorch_msssim', 'ms_ssim(b, a, data_range=1)',
-             _torch('pytorch_msssim', 'ms_ssim', data_range=1, size_average=False), None,
+             _torch('pytorch_msssim', 'ms_ssim', data_range=1, size_average=False),
+             {'colour': 'each', 'downsample': 'pool_zero'},
              f'pads odd sides with zeros; {_PER_CHANNEL}'),
     ],
     'iw_ssim': [
@@ -255,8 +256,10 @@ PEERS: dict[str, list[Peer]] = {
     ],
     'uqi': [
         Peer('torchmetrics', 'universal_image_quality_index(b, a)',
-             _torch(_TM, 'universal_image_quality_index', reduction='none'), None,
-             f'Gaussian window of 11; {_PER_CHANNEL}'),
+             _torch(_TM, 'universal_image_quality_index', reduction='none'),
+             {'colour': 'each', 'window': 'gaussian'},
+             f'Gaussian window of 11; windows that are flat in both images count 0, not 1; '
+             f'{_PER_CHANNEL}'),
         Peer('sewar', 'uqi(a, b)', _each('sewar', 'uqi'), None,
              'takes sums for means in part of the formula'),
     ],
@@ -306,7 +309,9 @@ PEERS: dict[str, list[Peer]] = {
              {'yiq_digits': 'four_digits'}, 'YIQ matrix of four digits'),
     ],
     'srsim': [
-        Peer('piq', 'srsim(b, a)', _torch('piq', 'srsim', **_PIQ_NOTHING), {}),
+        Peer('piq', 'srsim(b, a)', _torch('piq', 'srsim', singly=True, **_PIQ_NOTHING), {},
+             'called pair by pair: of a batch it stretches the saliency over all pictures at once, '
+             'up to 1e-3 apart'),
     ],
     'dss': [
         Peer('piq', 'dss(b, a)', _torch('piq', 'dss', **_PIQ_NOTHING), {'colour': 'bt601'},
@@ -320,8 +325,8 @@ PEERS: dict[str, list[Peer]] = {
         Peer('piq', 'vif_p(b, a)', _torch('piq', 'vif_p', **_PIQ_NOTHING), {'colour': 'bt601'},
              _YIQ_GREY),
         Peer('torchmetrics', 'visual_information_fidelity(255 b, 255 a)',
-             _torch(_TM, 'visual_information_fidelity', reduction='none'), {'colour': 'each'},
-             _PER_CHANNEL),
+             _torch(_TM, 'visual_information_fidelity', white=255.0, reduction='none'),
+             {'colour': 'each'}, _PER_CHANNEL),
     ],
     'cw_ssim': [
         Peer('pyiqa', "create_metric('cw_ssim')", _pyiqa('cw_ssim'), {'colour': 'bt601_uint8'},
@@ -341,16 +346,19 @@ PEERS: dict[str, list[Peer]] = {
     ],
     'psnr_hvs': [
         Peer('psnr_hvsm', 'psnr_hvs_hvsm(a, b)[0]',
-             _each('psnr_hvsm', 'psnr_hvs_hvsm', grey=True, pick=lambda x: float(x[0])), {}, ''),
+             _each('psnr_hvsm', 'psnr_hvs_hvsm', grey=True, multiple=8,
+                   pick=lambda x: float(x[0])), {}),
     ],
     'psnr_hvsm': [
         Peer('psnr_hvsm', 'psnr_hvs_hvsm(a, b)[1]',
-             _each('psnr_hvsm', 'psnr_hvs_hvsm', grey=True, pick=lambda x: float(x[1])), {}, ''),
+             _each('psnr_hvsm', 'psnr_hvs_hvsm', grey=True, multiple=8,
+                   pick=lambda x: float(x[1])), {}),
     ],
     'flip': [
         Peer('flip_evaluator', "evaluate(a, b, 'LDR')",
              _each('flip_evaluator', 'evaluate', dynamicRangeString='LDR',
-                   applyMagma=False, pick=lambda x: float(x[1])), {}, ''),
+                   applyMagma=False, pick=lambda x: float(x[1])), {},
+             'adds up its mean in float32'),
     ],
     'ssimulacra2': [
         Peer('ssimulacra2', 'compute_ssimulacra2(a.png, b.png), the files in memory',
