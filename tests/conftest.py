@@ -1,5 +1,6 @@
 """Strict JAX on eight fake CPU devices; set before JAX starts."""
 
+import gc
 import os
 import pathlib
 import tempfile
@@ -37,9 +38,7 @@ def strict_dtypes():
 
 
 def pytest_collection_modifyitems(items):
-    """With pytest-xdist, one worker runs the tests of a metric, or else of a file: it compiles."""
-    if not items or not items[0].config.pluginmanager.hasplugin('xdist'):
-        return
+    """One process of pytest-xdist runs the tests of a metric, or else of a file: it compiles."""
     for item in items:
         parameters = getattr(getattr(item, 'callspec', None), 'params', {})
         name = parameters.get('name')
@@ -48,3 +47,11 @@ def pytest_collection_modifyitems(items):
         metric = isinstance(name, str) and name in catalog.CATALOG
         group = name if metric else item.nodeid.split('::')[0]
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """What a group compiled is of no use to the next; all of it would fill the memory."""
+    groups = [i.get_closest_marker('xdist_group').args for i in (item, nextitem) if i]
+    if len(groups) == 2 and groups[0] != groups[1]:
+        jax.clear_caches()
+        gc.collect()
