@@ -51,6 +51,8 @@ def pytest_collection_modifyitems(items):
 
 def pytest_runtest_teardown(item, nextitem):
     """What a group compiled is of no use to the next; all of it would fill the memory."""
+    if 'PYTEST_XDIST_WORKER' not in os.environ:  # one process runs the groups interleaved
+        return
     groups = [i.get_closest_marker('xdist_group').args for i in (item, nextitem) if i]
     if len(groups) == 2 and groups[0] != groups[1]:
         jax.clear_caches()
