@@ -7,7 +7,7 @@ Ours is `python -m launch.score` on the two folders; the peer is a process that 
 metrics and calls them on one pair after another, as its documentation and its own command do, with
 torch's default threads. Both are timed from start to end of the process, in turn, with nothing
 compiled before; `cached` is ours with a folder for compiled programs, in the second run. `cores` is
-user and system time over wall time.
+user and system time (`CPU s`) over wall time.
 """
 
 import argparse
@@ -86,7 +86,8 @@ def run(command: list[str], environment: dict[str, str]) -> dict[str, float]:
         raise SystemExit(f'{command[0]} failed: {lines[-1] if lines else "no message"}')
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {'seconds': seconds, 'cores': busy / seconds, 'peak_mb': used.ru_maxrss / 1024}
+    return {'seconds': seconds, 'cpu_seconds': busy, 'cores': busy / seconds,
+            'peak_mb': used.ru_maxrss / 1024}
 
 
 def best(runs: list[dict[str, float]]) -> dict[str, float]:
@@ -144,10 +145,10 @@ def main() -> None:
         found = measure(folder, options.peer_python, options.rounds)
         if 'pyiqa' in found:
             check_files(folder, options.pairs)
-    print(f'{"":8}  seconds  pairs/s  cores  peak MB   ({METRICS}, {options.pairs} pairs)')
+    print(f'{"":8}  seconds  pairs/s  CPU s  cores  peak MB   ({METRICS}, {options.pairs} pairs)')
     for row, values in found.items():
         print(f'{row:8}  {values["seconds"]:7.1f}  {options.pairs / values["seconds"]:7.1f}  '
-              f'{values["cores"]:5.2f}  {values["peak_mb"]:7.0f}')
+              f'{values["cpu_seconds"]:5.0f}  {values["cores"]:5.2f}  {values["peak_mb"]:7.0f}')
     _print_json(found)
 
 
@@ -159,7 +160,7 @@ def _print_json(found: dict[str, dict[str, float]]) -> None:
         'name': 'score' if row == 'ours' else 'score_cached', 'ours_s': values['seconds'],
         'peer': 'pyiqa', 'peer_s': peer_s,
         'ratio': None if peer_s is None else values['seconds'] / peer_s,
-        'cores': values['cores'], 'peak_mb': values['peak_mb'],
+        'cpu_s': values['cpu_seconds'], 'cores': values['cores'], 'peak_mb': values['peak_mb'],
         'device': jax.devices()[0].platform, 'jax': jax.__version__,
     } for row, values in found.items() if row != 'pyiqa']))
 
