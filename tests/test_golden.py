@@ -28,6 +28,7 @@ FLOAT32 = 1e-4
 NOUGHT = 1e-9  # the absolute part: scores of 0
 # Odd, not square, and in colour: the photograph that the quick run scores.
 QUICK = 'chelsea'
+PAIRED = ('full_reference', 'reduced_reference')
 
 
 def _rows(path: pathlib.Path) -> list[dict[str, str]]:
@@ -40,7 +41,7 @@ def _groups() -> list:
     def key(row):
         label = row['input'].split('/')
         return row['name'], row['quantity'], label[0], len(label)
-    rows = [row for path in sorted((GOLDEN / 'full_reference').glob('*.csv'))
+    rows = [row for kind in PAIRED for path in sorted((GOLDEN / kind).glob('*.csv'))
             for row in _rows(path)]
     return [
         pytest.param(list(group), id='-'.join((name, *quantity.split()[1:], photo)),
@@ -61,8 +62,9 @@ def test_every_row_says_where_it_comes_from(path):
 
 
 def test_every_file_belongs_to_a_metric():
-    names = {path.stem for path in (GOLDEN / 'full_reference').glob('*.csv')}
-    assert names <= set(catalog.names(kind='full_reference'))
+    for kind in PAIRED:
+        names = {path.stem for path in (GOLDEN / kind).glob('*.csv')}
+        assert names <= set(catalog.names(kind=kind))
 
 
 @pytest.mark.parametrize('rows', _groups())

@@ -17,6 +17,8 @@ PAIRED = catalog.names(kind='full_reference') + catalog.names(kind='reduced_refe
 METRICS = PAIRED + catalog.names(kind='no_reference')
 SIDE = 64  # or what the metric needs at least
 TOLERANCE = 2e-5  # of the score's own scale: float32, other fusions under jit and vmap
+# RRED subtracts entropies that are a hundred times as large as their difference.
+WIDER = {'rred': 5e-4}
 
 
 def _where(condition) -> list[str]:
@@ -87,19 +89,21 @@ STRENGTHS = {
 
 @pytest.mark.parametrize('name', METRICS)
 def test_jit_equals_eager(name, batch):
-    np.testing.assert_allclose(_compiled(name)(*batch), _apply(name, *batch), rtol=TOLERANCE)
+    np.testing.assert_allclose(_compiled(name)(*batch), _apply(name, *batch),
+                               rtol=WIDER.get(name, TOLERANCE))
 
 
 @pytest.mark.parametrize('name', METRICS)
 def test_vmap_and_batch_equal_a_loop(name, batch):
+    tolerance = WIDER.get(name, TOLERANCE)
     loop = [float(_compiled(name)(a, b)) for a, b in zip(*batch, strict=True)]
     scores = _compiled(name)(*batch)
     assert scores.shape == (3,)
-    np.testing.assert_allclose(scores, loop, rtol=TOLERANCE)
+    np.testing.assert_allclose(scores, loop, rtol=tolerance)
     mapped = _jit(name, jax.vmap)(*batch)
-    np.testing.assert_allclose(mapped, loop, rtol=TOLERANCE)
+    np.testing.assert_allclose(mapped, loop, rtol=tolerance)
     two_axes = _compiled(name)(*(images[:2].reshape(1, 2, *images.shape[1:]) for images in batch))
-    np.testing.assert_allclose(two_axes, [loop[:2]], rtol=TOLERANCE)
+    np.testing.assert_allclose(two_axes, [loop[:2]], rtol=tolerance)
 
 
 @pytest.mark.parametrize('name', PAIRED)
@@ -134,7 +138,7 @@ def test_score_follows_growing_strength(name, distortion, photo):
 @pytest.mark.parametrize('name', PAIRED)
 def test_symmetry_is_as_declared(name, batch):
     forth, back = _compiled(name)(*batch), _compiled(name)(*batch[::-1])
-    symmetric = np.allclose(forth, back, rtol=TOLERANCE)
+    symmetric = np.allclose(forth, back, rtol=WIDER.get(name, TOLERANCE))
     assert symmetric == catalog.entry(name).symmetric
 
 

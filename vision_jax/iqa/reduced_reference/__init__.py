@@ -1,0 +1,1 @@
+"""Metrics that know a reference by a few numbers only."""
